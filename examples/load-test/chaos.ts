@@ -1,0 +1,52 @@
+/** Kills a worker in the middle of the load and measures until everything that it ran runs again. */
+
+import type { Clock } from '@hs/core'
+import type { Cluster, Node } from './cluster.js'
+
+export interface Kill {
+  readonly role: string
+  readonly id: string
+  /** Since the job was submitted. */
+  readonly atMs: number
+  /** Keys of the shards that it was running. */
+  readonly lostShards: readonly string[]
+  /** From the kill until all of them ran elsewhere; null while they do not. */
+  resumedAfterMs: number | null
+}
+
+/** Kills the busiest worker. Null when no worker runs anything. */
+export function killBusiestWorker(
+  cluster: Cluster,
+  clock: Clock,
+  sinceMs: number,
+  resumed: (kill: Kill) => void,
+): Kill | null {
+  const victim = busiest(cluster.nodes)
+  if (victim === null) return null
+  const killedAt = clock.now()
+  const missing = new Set(victim.running)
+  const kill: Kill = {
+    role: victim.role,
+    id: victim.id,
+    atMs: killedAt - sinceMs,
+    lostShards: [...missing],
+    resumedAfterMs: null,
+  }
+  cluster.kill(victim)
+
+  const stopListening = cluster.events.on('shardStarted', (_node, key) => {
+    if (!missing.delete(key) || missing.size > 0) return
+    stopListening()
+    kill.resumedAfterMs = clock.now() - killedAt
+    resumed(kill)
+  })
+  return kill
+}
+
+function busiest(nodes: readonly Node[]): Node | null {
+  const busy = nodes.filter((n) => n.role === 'worker' && n.alive && n.running.size > 0)
+  return busy.reduce<Node | null>(
+    (most, node) => (most === null || node.running.size > most.running.size ? node : most),
+    null,
+  )
+}

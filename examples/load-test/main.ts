@@ -1,0 +1,127 @@
+/**
+ * A distributed HTTP load test in real processes on loopback: a target, a gate, a manager and three workers.
+ * One worker is killed in the middle; at the end every request in the result must be one that the target saw.
+ *
+ *   npx pnpm@10 demo [--seconds n] [--seed n] [--no-chaos] [--json file]
+ */
+
+import { SystemClock } from '@hs/core'
+import { Client, type JobHandle } from '@hs/nodes'
+import { killBusiestWorker, type Kill } from './chaos.js'
+import { Cluster } from './cluster.js'
+import { Display } from './display.js'
+import { watchLaunchers } from './lifeline.js'
+import { DATACENTER } from './messages.js'
+import { parseDemoOptions, type DemoOptions } from './options.js'
+import { printReport, writeJson } from './report.js'
+import { readCounts } from './target.js'
+import { Timeline } from './timeline.js'
+import { verify } from './verify.js'
+import { describeJob } from './workflows.js'
+
+const WORKERS = 3
+const REDRAW_MS = 200
+/** Far beyond what the job takes, so that a hang ends as an error. */
+const GRACE_MS = 120_000
+
+const clock = new SystemClock()
+const options = parseDemoOptions(process.argv.slice(2))
+const cluster = new Cluster({ seed: options.seed })
+const display = new Display()
+
+process.once('SIGINT', () => process.exit(130))
+process.once('SIGTERM', () => process.exit(143))
+const stopWatching = watchLaunchers(clock, () => process.exit(1))
+
+try {
+  process.exitCode = (await demo(options)) ? 0 : 1
+} catch (error) {
+  console.error(`the demo failed: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+} finally {
+  stopWatching()
+  cluster.killAll()
+}
+
+async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
+  display.say(`starting a target, a gate, a manager and ${WORKERS} workers`)
+  const [target, manager] = await Promise.all([cluster.start('target', 'target'), cluster.start('manager', 'm1')])
+  const workers = Array.from({ length: WORKERS }, (_, index) =>
+    cluster.start('worker', `w${index + 1}`, [manager.address]),
+  )
+  const [gate] = await Promise.all([cluster.start('gate', 'g1', [manager.address]), ...workers])
+  cluster.events.on('died', (node, why) => display.say(`${node.role} ${node.id} died by itself: ${why}`))
+
+  const { job, expected } = describeJob(target.address, seconds)
+  const client = new Client({ gates: [gate.address], timing: 'local' })
+  try {
+    const startedAt = clock.now()
+    const handle = await client.submit(job, { datacenters: [DATACENTER] })
+    display.say(`job ${handle.jobId}: ${job.workflows.length} workflows, ${seconds} s of load`)
+
+    const timeline = new Timeline()
+    const kills: Kill[] = []
+    const watching = watch(handle, timeline, startedAt)
+    const chaosTimer = clock.setTimer((seconds * 1_000) / 2, () => {
+      const kill = chaos ? killBusiestWorker(cluster, clock, startedAt, announceResumed) : null
+      if (kill === null) return
+      kills.push(kill)
+      display.say(`SIGKILL to worker ${kill.id}, which runs ${kill.lostShards.length} shards`)
+    })
+    const result = await handle.result({ timeoutMs: seconds * 3_000 + GRACE_MS })
+    chaosTimer.cancel()
+    await watching
+    display.done()
+
+    const lostShards = new Set(kills.flatMap((kill) => kill.lostShards))
+    const verdict = verify(result, expected, await readCounts(target.address), lostShards)
+    printReport(result, verdict, kills)
+    const ok = verdict.differences.length === 0
+    if (json !== undefined) {
+      writeJson(json, {
+        ok,
+        durationMs: clock.now() - startedAt,
+        kills: kills.map(({ lostShards: _, ...kill }) => kill),
+        accounting: result.accounting,
+        requests: verdict.requests,
+        windows: timeline.rows(),
+      })
+    }
+    for (const difference of verdict.differences) console.error(`DIFFERS: ${difference}`)
+    console.log(
+      ok ? 'exact: every counted request is one that the target served' : `${verdict.differences.length} differences`,
+    )
+    return ok
+  } finally {
+    await client.stop()
+  }
+}
+
+function announceResumed(kill: Kill): void {
+  display.say(
+    `all ${kill.lostShards.length} shards of ${kill.id} run again, ${((kill.resumedAfterMs ?? 0) / 1_000).toFixed(2)} s after the kill`,
+  )
+}
+
+/** Shows the job until its windows end. */
+async function watch(handle: JobHandle, timeline: Timeline, startedAt: number): Promise<void> {
+  const nodes = () =>
+    (['gate', 'manager', 'worker'] as const)
+      .map((role) => `${cluster.alive(role)} ${role}${cluster.alive(role) === 1 ? '' : 's'}`)
+      .join(' ')
+  const redraw = () => {
+    display.show({
+      elapsedMs: clock.now() - startedAt,
+      fraction: handle.snapshot().fraction,
+      row: timeline.latest(),
+      nodes: nodes(),
+    })
+    timer = clock.setTimer(REDRAW_MS, redraw)
+  }
+  let timer = clock.setTimer(REDRAW_MS, redraw)
+  try {
+    for await (const window of handle.stats) timeline.add(window)
+  } finally {
+    timer.cancel()
+  }
+}

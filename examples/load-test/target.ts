@@ -1,0 +1,63 @@
+/**
+ * The server under test. It counts every request under the execution that sent it, which is what the
+ * totals of the result are held against.
+ */
+
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Clock, Random } from '@hs/core'
+
+/** Requests by execution id, as the target saw them. */
+export type RequestCounts = Readonly<Record<string, number>>
+
+/** Answers of a path: delay in milliseconds, and the share that fails with 503. */
+const PATHS: Readonly<Record<string, { minMs: number; maxMs: number; failing: number }>> = {
+  '/login': { minMs: 5, maxMs: 10, failing: 0 },
+  '/browse': { minMs: 1, maxMs: 6, failing: 0.002 },
+  '/checkout': { minMs: 4, maxMs: 20, failing: 0.01 },
+  '/batch': { minMs: 1, maxMs: 3, failing: 0 },
+}
+
+export async function startTarget(clock: Clock, random: Random): Promise<string> {
+  const counts = new Map<string, number>()
+
+  const server = createServer((request, response) => {
+    if (request.url === '/counts') {
+      response.end(JSON.stringify(Object.fromEntries(counts)))
+      return
+    }
+    const path = PATHS[request.url ?? '']
+    if (path === undefined) {
+      response.writeHead(404).end()
+      return
+    }
+    const execution = request.headers['x-hs-execution']
+    if (typeof execution !== 'string') {
+      response.writeHead(400).end('the header x-hs-execution is missing')
+      return
+    }
+    counts.set(execution, (counts.get(execution) ?? 0) + 1)
+    request.resume()
+    const status = random.next() < path.failing ? 503 : 200
+    clock.setTimer(path.minMs + random.next() * (path.maxMs - path.minMs), () => {
+      response.writeHead(status).end('ok')
+    })
+  })
+  // Longer than any pause of a virtual user, so that no request meets a socket that is just being closed.
+  server.keepAliveTimeout = 120_000
+  return listen(server)
+}
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+export async function readCounts(target: string): Promise<RequestCounts> {
+  const response = await fetch(`${target}/counts`)
+  if (!response.ok) throw new Error(`the target answered ${response.status} when it was asked for its counts`)
+  return (await response.json()) as RequestCounts
+}
