@@ -1,0 +1,123 @@
+/**
+ * Lets pending microtasks run completely, and tells when there is no need to.
+ *
+ * A turn of the event loop is the only portable way to know that promise jobs (and `nextTick` callbacks) have run,
+ * however long their chains are. On Node an async_hooks hook sees everything that can queue one: making a promise
+ * or settling an older one, `queueMicrotask`, `process.nextTick`. If it saw nothing since the last turn, a turn
+ * would run nothing, and may be skipped without anyone being able to tell.
+ */
+
+type Hooks = Pick<typeof import('node:async_hooks'), 'createHook'>
+
+interface Hook {
+  enable(): unknown
+  disable(): unknown
+}
+
+// Taken when the module is loaded: fake timers installed later must not stop virtual time.
+const setImmediateThen = (globalThis as { setImmediate?: (fn: () => void) => unknown }).setImmediate
+const queueMicrotaskThen = globalThis.queueMicrotask
+
+/** Calls `fn` in a macrotask of its own, after everything that is queued now. */
+const takeTurn: (fn: () => void) => void =
+  typeof setImmediateThen === 'function' ? (fn) => void setImmediateThen(fn) : messageTurns()
+
+function messageTurns(): (fn: () => void) => void {
+  const waiting: (() => void)[] = []
+  let channel: MessageChannel | undefined
+  return (fn) => {
+    if (channel === undefined) {
+      channel = new MessageChannel()
+      channel.port1.onmessage = () => waiting.shift()?.()
+    }
+    waiting.push(fn)
+    channel.port2.postMessage(null)
+  }
+}
+
+/** Something was made or settled since the turn began that may have queued a microtask. */
+let stirred = true
+/** A `setImmediate` callback waits that the turn did not run: it must come before the next timer, as it would without a hook. */
+let immediateWaits = true
+/** Async calls of virtual clocks that run now. */
+let users = 0
+let hook: Hook | null | undefined
+
+/** Turns on watching until `stopWatching`. Without a usable hook `isQuiet` is never true. */
+export function startWatching(): void {
+  if (users++ > 0) return
+  hook = hookFor()
+  stirred = true
+  immediateWaits = true
+  hook?.enable()
+}
+
+export function stopWatching(): void {
+  if (--users > 0) return
+  hook?.disable()
+  hook = null
+}
+
+/** Runs `fn` after a turn of the event loop, with nothing pending. */
+export function afterTurn(fn: () => void): void {
+  takeTurn(() => {
+    stirred = immediateWaits
+    fn()
+  })
+  // Whatever was queued until here runs before `fn`.
+  immediateWaits = false
+}
+
+/** True if it is certain that a turn would run nothing. */
+export function isQuiet(): boolean {
+  return hook != null && !stirred
+}
+
+let made: { from: unknown; hook: Hook | null } | undefined
+
+function hookFor(): Hook | null {
+  const builtin = (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process?.getBuiltinModule
+  if (typeof builtin !== 'function') return null
+  if (made?.from !== builtin) made = { from: builtin, hook: makeHook(builtin) }
+  return made.hook
+}
+
+function makeHook(builtin: (id: string) => unknown): Hook | null {
+  const hooks = builtin('async_hooks') as Partial<Hooks> | undefined
+  if (typeof hooks?.createHook !== 'function') return null
+  const created = hooks.createHook({
+    init(_id, type) {
+      stirred = true
+      if (type === 'Immediate') immediateWaits = true
+    },
+    promiseResolve() {
+      stirred = true
+    },
+  })
+  return seesEverything(created) ? created : null
+}
+
+/** Other runtimes have the module but not all its events; such a hook would prove nothing. */
+function seesEverything(candidate: Hook): boolean {
+  let resolve: (value: unknown) => void = () => undefined
+  let reject: (error: unknown) => void = () => undefined
+  const older = new Promise((done) => (resolve = done))
+  const other = new Promise((_done, fail) => (reject = fail)).catch(() => 'read')
+  const probes = [
+    () => void new Promise(() => undefined),
+    () => resolve(older === other),
+    () => reject(new Error('probe')),
+    () => queueMicrotaskThen(() => undefined),
+    () => process.nextTick(() => undefined),
+  ]
+  candidate.enable()
+  try {
+    return probes.every((probe) => {
+      stirred = false
+      probe()
+      return stirred
+    })
+  } finally {
+    candidate.disable()
+  }
+}
