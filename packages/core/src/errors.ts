@@ -97,7 +97,7 @@ const secretPath = /key|secret|password|token|credential/i
 const MAX_SHOWN = 120
 
 function issueText({ path, message, value }: ConfigIssue): string {
-  const text = value === undefined ? 'undefined' : JSON.stringify(toPlain(value))
+  const text = value === undefined || value === REDACTED ? String(value) : JSON.stringify(toPlain(value))
   const found = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text
   return `${path === '' ? '(options)' : path}: ${message}, found ${found}`
 }
@@ -105,17 +105,17 @@ function issueText({ path, message, value }: ConfigIssue): string {
 function redactIssue({ path, message, value }: ConfigIssue): ConfigIssue {
   if (!secretPath.test(path)) return { path, message, value: redactWithin(value, 0) }
   // A message of a refinement may quote the value.
-  const quoted = typeof value === 'object' || value === undefined || value === '' ? undefined : String(value)
-  return { path, message: quoted === undefined ? message : message.replaceAll(quoted, REDACTED), value: REDACTED }
+  const quoted = typeof value === 'string' || typeof value === 'number' ? String(value) : ''
+  return { path, message: quoted === '' ? message : message.replaceAll(quoted, REDACTED), value: REDACTED }
 }
 
-/** Secrets deeper within the value of an issue about the whole; class instances and the like stay as they are. */
+/** No secrets deeper within the value of an issue about the whole, nor behind the fields of a class. */
 function redactWithin(value: unknown, depth: number): unknown {
-  if (typeof value !== 'object' || value === null) return value
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value
   if (depth >= 8) return '[Object]'
   if (Array.isArray(value)) return value.map((item) => redactWithin(item, depth + 1))
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return value
+  if (prototype !== Object.prototype && prototype !== null) return `[${value.constructor?.name ?? 'Object'}]`
   return Object.fromEntries(
     Object.keys(value).map((key) => [key, secretPath.test(key) ? REDACTED : readWithin(value, key, depth)]),
   )

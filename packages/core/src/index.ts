@@ -17,7 +17,27 @@ export { assertNever } from './assert.js'
 export { deepFreeze } from './deep-freeze.js'
 export * from './error-reporter.js'
 export * from './typed-emitter.js'
+export {
+  TaskScope,
+  type EveryOptions,
+  type SpawnOptions,
+  type TaskScopeOptions,
+  type TaskScopeSnapshot,
+} from './task-scope.js'
+export type { Task, TaskOutcome, TaskState } from './task.js'
+export type { RestartPolicy } from './restart-policy.js'
+export { withTimeout, type WithTimeoutOptions } from './with-timeout.js'
+export { deferred, type Deferred } from './deferred.js'
 export * from './words.js'
 export * from './brand.js'
+export { newNodeId, parseNodeId, supersedes, type NewNodeIdOptions, type NodeId, type ParsedNodeId } from './node-id.js'
+export { IdGenerator } from './id-generator.js'
+export { formatAddress, parseAddress, type Address, type ParseAddressOptions } from './address.js'
+export {
+  observeSnapshot,
+  type MeterLike,
+  type ObservableGaugeLike,
+  type ObservableResultLike,
+} from './observe-snapshot.js'
 export * from './transport.js'
 export * from './disk.js'

@@ -69,7 +69,7 @@ function renderObject(value: object, path: object[]): Plain | undefined {
   if (Array.isArray(value)) return renderItems(value, below)
   if (value instanceof Map || value instanceof Set) return renderItems([...value], below)
   if ('toJSON' in value && typeof value.toJSON === 'function') {
-    const json: unknown = value.toJSON()
+    const json = (value as { toJSON(): unknown }).toJSON()
     return json === value ? '[Circular]' : render(json, below)
   }
   return renderFields(value, Object.keys(value), below)

@@ -7,7 +7,8 @@ export function whenRejected(returned: unknown, onRejected: (error: unknown) => 
   returned.then(undefined, onRejected)
 }
 
-function isThenable(value: unknown): value is PromiseLike<unknown> {
+/** Whether a callback returned a promise, of whatever make. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
   if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
   return typeof (value as { then?: unknown }).then === 'function'
 }
