@@ -40,4 +40,5 @@ export {
   type ObservableResultLike,
 } from './observe-snapshot.js'
 export * from './transport.js'
+export * from './datagram-channels.js'
 export * from './disk.js'
