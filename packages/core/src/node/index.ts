@@ -1,1 +1,1 @@
-export {}
+export { NodeDisk } from './node-disk.js'
