@@ -14,5 +14,6 @@ export function hsPackage(entries: readonly string[] = ['src/index.ts']): Option
     clean: true,
     treeshake: true,
     removeNodeProtocol: false,
+    external: [/^node:/],
   }
 }
