@@ -12,7 +12,7 @@ import { runtimeShape, type RuntimeOptions } from './runtime.js'
 import { whenRejected } from './when-rejected.js'
 
 /** Called for every error; may be async. What it throws or rejects with is logged beside the error. */
-export type OnError = (error: unknown, context: { source: string } & LogFields) => void
+export type OnError = (error: unknown, context: { source: string } & LogFields) => unknown
 
 export interface ErrorReporterOptions extends RuntimeOptions {
   onError?: OnError

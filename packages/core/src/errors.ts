@@ -50,7 +50,7 @@ export class HsError extends Error {
   /** Whether `value` is an error of this library, of whichever copy of it; with `code`, one of that code. */
   static is(value: unknown, code?: string): value is HsError {
     if (typeof value !== 'object' || value === null || !(brand in value)) return false
-    return code === undefined || (value as HsError).code === code
+    return code === undefined || (value as { code?: unknown }).code === code
   }
 
   /** Plain data without the stack, safe for `JSON.stringify`. */
