@@ -1,2 +1,8 @@
 export { UdpTransport, type UdpEvents, type UdpTransportOptions, type UdpTransportStats } from './udp-transport.js'
 export type { DatagramRejection, SealRejection } from './datagram-rejections.js'
+export { TcpTransport } from './tcp-transport.js'
+export type { Authorize, TcpTransportOptions } from './tcp-options.js'
+export type { Direction, TcpEvents, TcpRejections, TcpStats, TcpTotals } from './tcp-stats.js'
+export type { ConnectionClass } from './payloads.js'
+export { negotiate, type ProtocolOffer } from './negotiate.js'
+export { TransportError, type MessagePriority, type PeerIdentity, type TransportErrorCode } from '@hs/core'

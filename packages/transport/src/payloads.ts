@@ -52,7 +52,15 @@ export function decodeHello(bytes: Uint8Array, start: number, end: number): Hell
   if (typeof node !== 'string' || (connectionClass !== 'bulk' && connectionClass !== 'control')) return null
   if (!isLimit(maxFrameBytes) || !isLimit(maxInFlight)) return null
   const offer = { major, minor, features } as ProtocolOffer
-  return { ...offer, label: label as string, node, connectionClass, maxFrameBytes, maxInFlight, deflate: deflate === true }
+  return {
+    ...offer,
+    label: label as string,
+    node,
+    connectionClass,
+    maxFrameBytes,
+    maxInFlight,
+    deflate: deflate === true,
+  }
 }
 
 export interface Goaway {
@@ -101,7 +109,13 @@ export function encodeError(error: WireError, maxLength: number): Uint8Array {
 }
 
 /** What the answer to a request says, as the error that its caller gets. */
-export function decodeError(bytes: Uint8Array, start: number, end: number, method: string, from: string): TransportError {
+export function decodeError(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  method: string,
+  from: string,
+): TransportError {
   const json = decodeObject(bytes, start, end)
   const text = (value: unknown) => (typeof value === 'string' ? value : '')
   const { message, remoteCode, retryAfterMs } = json ?? {}
@@ -115,10 +129,11 @@ export function decodeError(bytes: Uint8Array, start: number, end: number, metho
       return new TransportError(code, `${where}: ${said}`, { notExecuted: true, ...delay })
     case 'MESSAGE_TOO_LARGE':
       return new TransportError(code, `${where}: ${said}`)
-    case 'CLOSED':
     case 'DEADLINE_EXCEEDED':
-    case 'CANCELLED':
-      return new TransportError(code, `${where}: ${said}`, { notExecuted: json?.['notExecuted'] === true, ...delay })
+      return new TransportError(code, `${where}: ${said}`, { notExecuted: json?.['notExecuted'] === true })
+    case 'CLOSED':
+      // Of the peer, which takes nothing more: `'CLOSED'` means that this end is.
+      return new TransportError('CONNECT_FAILED', `${where}: ${said}`, { notExecuted: true })
     case 'REMOTE_ERROR': {
       const remote = typeof remoteCode === 'string' ? { remoteCode } : {}
       return new TransportError(code, said, { ...remote, ...delay, details: { method, from } })
@@ -138,7 +153,9 @@ function encodeJson(value: object): Uint8Array {
 function decodeObject(bytes: Uint8Array, start: number, end: number): Record<string, unknown> | null {
   try {
     const value: unknown = JSON.parse(decoder.decode(viewOf(bytes, start, end)))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : null
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : null
   } catch {
     return null
   }

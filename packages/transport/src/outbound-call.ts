@@ -1,0 +1,150 @@
+/**
+ * A request of this end, from the call to its one settlement. The objects are used again, each with its timer, so that
+ * a request costs a promise and nothing else that lives longer than the turn.
+ */
+import { TransportError, type Clock, type TimingWheel } from '@hs/core'
+import { LazyTimer } from './lazy-timer.js'
+import type { Linked } from './linked-list.js'
+import type { Method } from './methods.js'
+import { NO_BODY } from './outgoing-frame.js'
+import { HEADER_BYTES, REQUEST_PREFIX_BYTES } from './wire.js'
+
+/** Whoever holds a call that is not settled. */
+export interface CallHolder {
+  /** Lets go of it, for its caller waits no more. */
+  release(call: OutboundCall): void
+}
+
+type Resolve = (answer: Uint8Array) => void
+type Reject = (error: unknown) => void
+
+export class OutboundCall implements Linked<OutboundCall> {
+  previous: OutboundCall | null = null
+  next: OutboundCall | null = null
+  /** On the wire; has a meaning only once written. */
+  id = 0
+  method!: Method
+  to = ''
+  body: Uint8Array = NO_BODY
+  deadlineMs = 0
+  /** Whether its whole frame, or part of it, was given to the socket. */
+  written = false
+  /** Whether it was moved here from a connection whose peer said goodbye. */
+  moved = false
+  holder: CallHolder | null = null
+  #timeoutMs = 0
+  #signal: AbortSignal | undefined
+  #resolve: Resolve | null = null
+  #reject: Reject | null = null
+  readonly #timer: LazyTimer
+  readonly #pool: OutboundCall[]
+
+  constructor(clock: Clock, wheel: TimingWheel, pool: OutboundCall[]) {
+    this.#timer = new LazyTimer(clock, wheel, () => this.#expire())
+    this.#pool = pool
+  }
+
+  /** What it takes on the wire, uncompressed. */
+  get bytes(): number {
+    return HEADER_BYTES + REQUEST_PREFIX_BYTES - 1 + this.method.encoded.length + this.body.length
+  }
+
+  begin(
+    to: string,
+    method: Method,
+    body: Uint8Array,
+    nowMs: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    this.to = to
+    this.method = method
+    this.body = body
+    this.deadlineMs = nowMs + timeoutMs
+    this.#timeoutMs = timeoutMs
+    this.#timer.set(nowMs, timeoutMs)
+    if (signal !== undefined) {
+      this.#signal = signal
+      signal.addEventListener('abort', this)
+    }
+    const promise = new Promise<Uint8Array>(capture)
+    this.#resolve = capturedResolve
+    this.#reject = capturedReject
+    return promise
+  }
+
+  succeed(answer: Uint8Array): void {
+    const resolve = this.#resolve
+    this.#end()
+    resolve?.(answer)
+  }
+
+  fail(error: TransportError): void {
+    const reject = this.#reject
+    this.#end()
+    reject?.(error)
+  }
+
+  /** The signal has aborted: an object with this method is a listener that costs nothing. */
+  handleEvent(): void {
+    const cause: unknown = this.#signal?.reason
+    this.holder?.release(this)
+    this.fail(cancelled(this.method.name, this.to, cause, !this.written))
+  }
+
+  #expire(): void {
+    this.holder?.release(this)
+    this.fail(deadlineExceeded(this.method.name, this.to, this.#timeoutMs, !this.written))
+  }
+
+  #end(): void {
+    this.#timer.clear()
+    this.#signal?.removeEventListener('abort', this)
+    this.#signal = undefined
+    this.#resolve = null
+    this.#reject = null
+    this.holder = null
+    this.body = NO_BODY
+    this.to = ''
+    this.written = false
+    this.moved = false
+    if (this.#pool.length < MAX_POOLED) this.#pool.push(this)
+    else this.#timer.cancel()
+  }
+}
+
+/** Calls that are over and wait to be used again. */
+export class OutboundCalls {
+  readonly #clock: Clock
+  readonly #wheel: TimingWheel
+  readonly #pool: OutboundCall[] = []
+
+  constructor(clock: Clock, wheel: TimingWheel) {
+    this.#clock = clock
+    this.#wheel = wheel
+  }
+
+  take(): OutboundCall {
+    return this.#pool.pop() ?? new OutboundCall(this.#clock, this.#wheel, this.#pool)
+  }
+}
+
+const MAX_POOLED = 4_096
+
+/** One executor for all promises: it runs within the constructor, so nothing can come between. */
+let capturedResolve: Resolve | null = null
+let capturedReject: Reject | null = null
+function capture(resolve: Resolve, reject: Reject): void {
+  capturedResolve = resolve
+  capturedReject = reject
+}
+
+export function deadlineExceeded(method: string, to: string, timeoutMs: number, notExecuted: boolean): TransportError {
+  return new TransportError('DEADLINE_EXCEEDED', `${method} to ${to} was not answered within ${timeoutMs} ms`, {
+    notExecuted,
+  })
+}
+
+export function cancelled(method: string, to: string, cause: unknown, notExecuted: boolean): TransportError {
+  return new TransportError('CANCELLED', `${method} to ${to} was cancelled`, { notExecuted, cause })
+}

@@ -1,0 +1,170 @@
+/** The options of `TcpTransport`, and the schema that checks them. */
+import {
+  messagePriorities,
+  parseAddress,
+  runtimeShape,
+  type MessagePriority,
+  type PeerIdentity,
+  type RuntimeOptions,
+} from '@hs/core'
+import * as z from 'zod'
+import { encodeHello, type ConnectionClass, type Hello } from './payloads.js'
+import { MAX_HELLO_LENGTH, MIN_LENGTH } from './wire.js'
+
+/** Throws to refuse the peer. Called once a connection, before any request; must be synchronous. */
+export type Authorize = (peer: PeerIdentity, direction: 'inbound' | 'outbound') => void
+
+export interface TcpTransportOptions extends RuntimeOptions {
+  /** `host:port` to listen on; port 0 is any free port. Null: this transport only dials. @default null */
+  listen?: string | null
+  /** What `address` says, where that is not what is bound. */
+  advertise?: string
+  /** Told to peers as `from.nodeId`. @default '' */
+  nodeId?: string
+  /** Both ends of a connection have the same one, up to 255 bytes. @default '' */
+  label?: string
+  /** @default { major: 1, minor: 0 } */
+  protocol?: { major: number; minor: number }
+  /** Words for what this end can do; a connection has those that both ends list. @default [] */
+  features?: readonly string[]
+  /** By method name, or by prefix where it ends in `*` (`'stats.*'`); the longest one counts. @default {}: all `'normal'` */
+  priorities?: Record<string, MessagePriority>
+  authorize?: Authorize
+  /** Raw deflate of bodies from `thresholdBytes` to 256 KiB, where the peer has it too. @default false */
+  compression?: false | { thresholdBytes: number }
+  /** One frame, hence one body: 256 bytes to 1 GiB. @default 4_194_304 */
+  maxFrameBytes?: number
+  /** Unanswered requests per connection and direction, at least 1. @default 1_024 */
+  maxInFlight?: number
+  /** Messages of one priority that wait beyond that, per connection. @default 1_024 */
+  maxQueued?: number
+  /** Bytes that wait for the socket, per connection, at least 1. @default 16_777_216 */
+  maxQueuedBytes?: number
+  /** Peers dialled, at least 1. @default 1_024 */
+  maxConnections?: number
+  /** Accepted sockets, at least 1. @default 10_000 */
+  maxInbound?: number
+  /** Of one IP address, at least 1. @default 256 */
+  maxInboundPerIp?: number
+  /** For connecting. @default 5_000 */
+  connectTimeoutMs?: number
+  /** From accept or connect until HELLO was read. @default 5_000 */
+  handshakeTimeoutMs?: number
+  /** The deadline of a request that states none. @default 30_000 */
+  requestTimeoutMs?: number
+  /** First to last byte of an inbound frame. @default 10_000 */
+  frameTimeoutMs?: number
+  /** The longest wait for a socket that takes nothing more. @default 10_000 */
+  writeTimeoutMs?: number
+  /** Silence before PING. @default 10_000 */
+  keepaliveMs?: number
+  /** Silence after PING before the connection is dead. @default 5_000 */
+  keepaliveTimeoutMs?: number
+  /** No request either way for this long: the dialler closes. @default 300_000 */
+  idleTimeoutMs?: number
+  /** The first wait before a failed peer is dialled again; doubles with each failure. @default 100 */
+  reconnectBaseMs?: number
+  /** The longest such wait, not below `reconnectBaseMs`. @default 5_000 */
+  reconnectMaxMs?: number
+  /** What `stop()` grants to requests in flight; 0: nothing. @default 5_000 */
+  drainTimeoutMs?: number
+}
+
+const MAX_LABEL_BYTES = 255
+const MAX_MS = 366 * 86_400_000
+const GIB = 1_073_741_824
+
+const bytesOf = (text: string) => new TextEncoder().encode(text).length
+const count = (fallback: number, min = 1) => z.int().min(min).max(0x7fff_ffff).default(fallback)
+const duration = (fallback: number) => z.number().positive().max(MAX_MS).default(fallback)
+const version = () => z.int().min(0)
+
+function isAddress(text: string, allowZeroPort: boolean): boolean {
+  try {
+    parseAddress(text, { allowZeroPort })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const schema = /* @__PURE__ */ (() =>
+  z
+    .strictObject({
+      ...runtimeShape,
+      listen: z
+        .string()
+        .refine((text) => isAddress(text, true), 'expected host:port or [ipv6]:port')
+        .nullable()
+        .default(null),
+      advertise: z
+        .string()
+        .refine((text) => isAddress(text, false), 'expected host:port or [ipv6]:port')
+        .optional(),
+      nodeId: z.string().default(''),
+      label: z
+        .string()
+        .refine((text) => bytesOf(text) <= MAX_LABEL_BYTES, `expected at most ${MAX_LABEL_BYTES} bytes of UTF-8`)
+        .default(''),
+      protocol: z.strictObject({ major: version(), minor: version() }).default(() => ({ major: 1, minor: 0 })),
+      features: z.array(z.string().min(1)).default(() => []),
+      priorities: z.record(z.string().min(1), z.enum(messagePriorities)).default(() => ({})),
+      authorize: z.custom<Authorize>((x) => typeof x === 'function', 'expected a function').optional(),
+      compression: z.union([z.literal(false), z.strictObject({ thresholdBytes: z.int().min(0) })]).default(false),
+      maxFrameBytes: z.int().min(256).max(GIB).default(4_194_304),
+      maxInFlight: count(1_024),
+      maxQueued: count(1_024, 0),
+      maxQueuedBytes: z.int().min(1).default(16_777_216),
+      maxConnections: count(1_024),
+      maxInbound: count(10_000),
+      maxInboundPerIp: count(256),
+      connectTimeoutMs: duration(5_000),
+      handshakeTimeoutMs: duration(5_000),
+      requestTimeoutMs: duration(30_000),
+      frameTimeoutMs: duration(10_000),
+      writeTimeoutMs: duration(10_000),
+      keepaliveMs: duration(10_000),
+      keepaliveTimeoutMs: duration(5_000),
+      idleTimeoutMs: duration(300_000),
+      reconnectBaseMs: duration(100),
+      reconnectMaxMs: duration(5_000),
+      drainTimeoutMs: z.number().min(0).max(MAX_MS).default(5_000),
+    })
+    .refine((o) => o.reconnectMaxMs >= o.reconnectBaseMs, {
+      path: ['reconnectMaxMs'],
+      message: 'expected at least reconnectBaseMs',
+    })
+    .refine((o) => MIN_LENGTH + encodeHello(helloOf(o, 'control')).length <= MAX_HELLO_LENGTH, {
+      path: ['features'],
+      message: `expected features and nodeId that fit into a greeting of ${MAX_HELLO_LENGTH} bytes`,
+    }))()
+
+export type TcpSettings = z.output<typeof schema>
+
+export { schema as tcpOptionsSchema }
+
+interface Introduction {
+  readonly label: string
+  readonly protocol: { readonly major: number; readonly minor: number }
+  readonly features: readonly string[]
+  readonly nodeId: string
+  readonly maxFrameBytes: number
+  readonly maxInFlight: number
+  readonly compression: false | { readonly thresholdBytes: number }
+}
+
+/** What this end says of itself. */
+export function helloOf(settings: Introduction, connectionClass: ConnectionClass): Hello {
+  const { label, protocol, features, nodeId, maxFrameBytes, maxInFlight, compression } = settings
+  return {
+    label,
+    major: protocol.major,
+    minor: protocol.minor,
+    features,
+    node: nodeId,
+    connectionClass,
+    maxFrameBytes,
+    maxInFlight,
+    deflate: compression !== false,
+  }
+}
