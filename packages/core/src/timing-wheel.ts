@@ -1,0 +1,253 @@
+/**
+ * Timers in bulk: timeouts of thousands of requests, members or leases over one timer of the clock. A timer fires at
+ * the first tick boundary at or after its due time, never early; scheduling, cancelling and rescheduling cost the
+ * same however many there are, and an idle wheel wakes nobody.
+ * Source: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987); see `TimerSlots`.
+ */
+import * as z from 'zod'
+import type { Clock, Timer } from './clock.js'
+import { ErrorReporter, type OnError } from './error-reporter.js'
+import { ClosedError, HsError } from './errors.js'
+import { parseOptions } from './options.js'
+import { runtimeShape, type RuntimeOptions } from './runtime.js'
+import { NO_SLOT, NONE, TimerSlots } from './timer-slots.js'
+
+/** 366 days, in milliseconds. */
+const MAX_DELAY_MS = 366 * 86_400_000
+/** The aim while callbacks run: less than any slot, so that nobody aims until the pass is over. */
+const IN_PASS = -1
+
+export interface TimingWheelOptions extends RuntimeOptions {
+  /** The distance of tick boundaries in milliseconds, 1 to 3_600_000. They are counted from the wheel's making. @default 10 */
+  tickMs?: number
+  /** Told what a callback throws or rejects with, before the logger is. */
+  onError?: OnError
+}
+
+export interface TimingWheelSnapshot {
+  /** Timers that will still fire. */
+  readonly size: number
+  readonly tickMs: number
+  /** Timers armed so far: always `fired + cancelled + size`. Moving an active timer counts nothing. */
+  readonly scheduled: number
+  readonly fired: number
+  /** Those that `stop` ended count here too. */
+  readonly cancelled: number
+}
+
+export interface WheelTimer extends Timer {
+  /** Whether it will fire. */
+  readonly active: boolean
+  /**
+   * Lets it fire `delayMs` from now instead; arms it again even after firing or cancelling.
+   * @param delayMs 0 to 366 days
+   * @throws HsError `'INVALID_ARGUMENT'`, ClosedError after `stop`
+   */
+  reschedule(delayMs: number): void
+}
+
+/** The class `Entry` has no access to the private methods of a wheel; these lend it two. */
+let cancelEntry: (wheel: TimingWheel, entry: Entry) => void
+let rescheduleEntry: (wheel: TimingWheel, entry: Entry, delayMs: number) => void
+
+export class TimingWheel {
+  static {
+    cancelEntry = (wheel, entry) => wheel.#cancel(entry)
+    rescheduleEntry = (wheel, entry, delayMs) => wheel.#reschedule(entry, delayMs)
+  }
+
+  readonly tickMs: number
+  readonly #clock: Clock
+  readonly #slots = new TimerSlots<Entry>()
+  readonly #run: (fn: () => void) => void
+  readonly #wake = () => this.#pass()
+  /** When tick 0 was. */
+  readonly #originMs: number
+  /** From this time on the tick reached lies in the past, and may be moved if nothing is due. */
+  #staleFromMs: number
+  /** The clock's one timer, and the slot and time that it is aimed at; nothing: `NO_SLOT`, `Infinity`. */
+  #alarm: Timer | undefined
+  #aim = NO_SLOT
+  #aimMs = Infinity
+  #scheduled = 0
+  #fired = 0
+  #stopped = false
+
+  /** @throws ConfigError */
+  constructor(options: TimingWheelOptions = {}) {
+    const { tickMs, onError, ...runtime } = parseOptions(optionsSchema(), options, 'TimingWheel')
+    this.tickMs = tickMs
+    this.#clock = runtime.clock
+    this.#originMs = runtime.clock.now()
+    this.#staleFromMs = this.#originMs + tickMs
+    const reporter = new ErrorReporter(onError === undefined ? runtime : { ...runtime, onError })
+    this.#run = reporter.guard('TimingWheel', (fn: () => void) => fn())
+  }
+
+  /** Timers that will still fire. */
+  get size(): number {
+    return this.#slots.size
+  }
+
+  /**
+   * Calls `fn` at the first tick boundary that is `delayMs` or more from now, after all that is due before it and
+   * all of the same tick that was scheduled before it. With 0 it runs in a later pass than the caller's.
+   * @param delayMs 0 to 366 days
+   * @throws HsError `'INVALID_ARGUMENT'`, ClosedError after `stop`
+   */
+  schedule(delayMs: number, fn: () => void): WheelTimer {
+    this.#check(delayMs)
+    if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', 'A timer needs a function to call')
+    const entry = new Entry(this, fn)
+    this.#arm(entry, delayMs)
+    return entry
+  }
+
+  /** Ends it: nothing fires any more, the clock's timer is gone. Idempotent. */
+  stop(): void {
+    this.#stopped = true
+    for (const entry of this.#slots) entry.id = NONE
+    this.#slots.clear()
+    this.#aimAt(NO_SLOT)
+  }
+
+  snapshot(): TimingWheelSnapshot {
+    const [size, scheduled, fired] = [this.size, this.#scheduled, this.#fired]
+    return Object.freeze({ size, tickMs: this.tickMs, scheduled, fired, cancelled: scheduled - fired - size })
+  }
+
+  #arm(entry: Entry, delayMs: number): void {
+    const tick = this.#tickAfter(delayMs)
+    entry.id = this.#slots.add(entry, tick)
+    this.#scheduled++
+    this.#aimAtMost(this.#slots.slotOf(entry.id))
+  }
+
+  #cancel(entry: Entry): void {
+    const { id } = entry
+    if (id === NONE) return
+    const slot = this.#slots.take(id)
+    this.#slots.forget(id)
+    entry.id = NONE
+    this.#aimBeyond(slot)
+  }
+
+  #reschedule(entry: Entry, delayMs: number): void {
+    this.#check(delayMs)
+    const { id } = entry
+    if (id === NONE) {
+      this.#arm(entry, delayMs)
+      return
+    }
+    const tick = this.#tickAfter(delayMs)
+    const left = this.#slots.take(id)
+    this.#aimAtMost(this.#slots.put(id, tick))
+    this.#aimBeyond(left)
+  }
+
+  #check(delayMs: number): void {
+    if (this.#stopped) throw new ClosedError('TimingWheel')
+    if (typeof delayMs === 'number' && delayMs >= 0 && delayMs <= MAX_DELAY_MS) return
+    throw new HsError('INVALID_ARGUMENT', `A wheel timer's delay must be 0 to ${MAX_DELAY_MS} ms, found ${delayMs}`)
+  }
+
+  /** The tick to place a timer at that is set now. */
+  #tickAfter(delayMs: number): number {
+    const now = this.#clock.now()
+    // Nothing is due before the aim. Without this, timers set long after the last pass would go to coarser slots
+    // than they need, and those would wake the wheel.
+    if (now >= this.#staleFromMs && now < this.#aimMs) {
+      this.#slots.skipTo(this.#lastTickBy(now))
+      this.#staleFromMs = this.#boundary(this.#slots.reached + 1)
+    }
+    return this.#firstTickFrom(now + delayMs)
+  }
+
+  /** Fires what is due. What its callbacks schedule is not among it, even if it is due by now. */
+  #pass(): void {
+    this.#alarm = undefined
+    this.#aim = IN_PASS
+    this.#aimMs = -Infinity
+    this.#slots.advanceTo(this.#lastTickBy(this.#clock.now()))
+    this.#staleFromMs = this.#boundary(this.#slots.reached + 1)
+    for (let entry = this.#slots.takeDue(); entry !== undefined; entry = this.#slots.takeDue()) {
+      entry.id = NONE
+      this.#fired++
+      this.#run(entry.fn)
+    }
+    if (!this.#stopped) this.#aimAt(this.#slots.first())
+  }
+
+  /** A slot was entered: aims at it if it comes before the aim. */
+  #aimAtMost(slot: number): void {
+    if (slot < this.#aim) this.#aimAt(slot)
+  }
+
+  /** A slot was left: aims at the next one if it was the aim and is free now. */
+  #aimBeyond(slot: number): void {
+    if (slot === this.#aim && this.#slots.isFree(slot)) this.#aimAt(this.#slots.first())
+  }
+
+  #aimAt(slot: number): void {
+    this.#alarm?.cancel()
+    this.#aim = slot
+    if (slot === NO_SLOT) {
+      this.#alarm = undefined
+      this.#aimMs = Infinity
+      return
+    }
+    this.#aimMs = this.#boundary(this.#slots.startOf(slot))
+    this.#alarm = this.#clock.setTimer(this.#aimMs - this.#clock.now(), this.#wake)
+  }
+
+  #boundary(tick: number): number {
+    return this.#originMs + tick * this.tickMs
+  }
+
+  /** The first tick whose boundary is at or after `ms`; a quotient alone may be one off by rounding, either way. */
+  #firstTickFrom(ms: number): number {
+    const tick = Math.ceil((ms - this.#originMs) / this.tickMs)
+    if (this.#boundary(tick) < ms) return tick + 1
+    return this.#boundary(tick - 1) >= ms ? tick - 1 : tick
+  }
+
+  /** The last tick whose boundary is at or before `ms`. */
+  #lastTickBy(ms: number): number {
+    const tick = Math.floor((ms - this.#originMs) / this.tickMs)
+    if (this.#boundary(tick) > ms) return tick - 1
+    return this.#boundary(tick + 1) <= ms ? tick + 1 : tick
+  }
+}
+
+class Entry implements WheelTimer {
+  /** What stands for it in the slots; NONE while it is not to fire. */
+  id = NONE
+  readonly fn: () => void
+  readonly #wheel: TimingWheel
+
+  constructor(wheel: TimingWheel, fn: () => void) {
+    this.fn = fn
+    this.#wheel = wheel
+  }
+
+  get active(): boolean {
+    return this.id !== NONE
+  }
+
+  cancel(): void {
+    cancelEntry(this.#wheel, this)
+  }
+
+  reschedule(delayMs: number): void {
+    rescheduleEntry(this.#wheel, this, delayMs)
+  }
+}
+
+let cachedSchema: ReturnType<typeof makeSchema> | undefined
+const optionsSchema = () => (cachedSchema ??= makeSchema())
+const makeSchema = () =>
+  z.strictObject({
+    ...runtimeShape,
+    tickMs: z.number().min(1).max(3_600_000).default(10),
+    onError: z.custom<OnError>((x) => typeof x === 'function', 'expected a function').optional(),
+  })
