@@ -1,0 +1,82 @@
+/** What a source reports, and the check of its form. */
+import { HsError } from '@hs/core'
+import { sketchMismatch, type QuantileSketch } from './quantile-sketch.js'
+
+export interface StatsRecord {
+  readonly jobId: string
+  readonly workflowId: string
+  /** Who reports: a worker's NodeId on a manager, a datacenter on a gate. */
+  readonly source: string
+  /** When it happened at the source, Unix epoch milliseconds. */
+  readonly atMs: number
+  /** Grows by one a record of this (job, workflow, source); repeats are refused by it. */
+  readonly seq?: number
+  /** Increments since the source's last record, finite, from 0. */
+  readonly counts?: Readonly<Record<string, number>>
+  /** Current values, finite, from 0. */
+  readonly gauges?: Readonly<Record<string, number>>
+  /** Samples. */
+  readonly values?: Readonly<Record<string, number | readonly number[] | QuantileSketch>>
+}
+
+/**
+ * @param sketchKind what the sketches among the values must be.
+ * @throws HsError `'INVALID_ARGUMENT'` naming the field, `'SKETCH_MISMATCH'`.
+ */
+export function checkRecord(record: StatsRecord, sketchKind: string): void {
+  if (typeof record !== 'object' || record === null) throw invalid('record', 'an object', record)
+  checkText(record.jobId, 'jobId')
+  checkText(record.workflowId, 'workflowId')
+  checkText(record.source, 'source')
+  if (!Number.isFinite(record.atMs)) throw invalid('atMs', 'Unix epoch milliseconds', record.atMs)
+  const { seq, counts, gauges, values } = record
+  if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) throw invalid('seq', 'an integer from 0', seq)
+  if (counts !== undefined) checkAmounts(counts, 'counts')
+  if (gauges !== undefined) checkAmounts(gauges, 'gauges')
+  if (values !== undefined) checkValues(values, sketchKind)
+}
+
+function checkText(value: unknown, field: string): void {
+  if (typeof value !== 'string' || value === '') throw invalid(field, 'a text', value)
+}
+
+function checkAmounts(amounts: Readonly<Record<string, number>>, field: string): void {
+  if (!isPlainObject(amounts)) throw invalid(field, 'an object', amounts)
+  for (const name in amounts) if (!isAmount(amounts[name])) throw badAmount(`${field}.${name}`, amounts[name])
+}
+
+function checkValues(values: NonNullable<StatsRecord['values']>, sketchKind: string): void {
+  if (!isPlainObject(values)) throw invalid('values', 'an object', values)
+  for (const name in values) {
+    const value: unknown = values[name]
+    if (typeof value === 'number') {
+      if (!isAmount(value)) throw badAmount(`values.${name}`, value)
+    } else if (Array.isArray(value)) {
+      for (const sample of value as unknown[]) if (!isAmount(sample)) throw badAmount(`values.${name}`, sample)
+    } else if (isSketch(value)) {
+      if (value.kind !== sketchKind) throw sketchMismatch(sketchKind, value.kind)
+    } else throw invalid(`values.${name}`, 'a number, a list of numbers or a sketch', value)
+  }
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === 'number' && value >= 0 && value < Infinity
+}
+
+function isPlainObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isSketch(value: unknown): value is QuantileSketch {
+  return typeof value === 'object' && value !== null && typeof (value as Partial<QuantileSketch>).kind === 'string'
+}
+
+function badAmount(field: string, found: unknown): HsError {
+  return invalid(field, 'a finite number from 0', found)
+}
+
+function invalid(field: string, expected: string, found: unknown): HsError {
+  return new HsError('INVALID_ARGUMENT', `${field} of a stats record: expected ${expected}, found ${String(found)}`, {
+    details: { field },
+  })
+}

@@ -1,0 +1,91 @@
+/** One window of one workflow while it fills up. */
+import type { QuantileSketch, SketchFactory } from './quantile-sketch.js'
+import type { StatsRecord } from './stats-record.js'
+import { freezeWindow, plainRecord, type GaugeResult, type WindowCause, type WindowResult } from './window-result.js'
+
+export interface WindowPlace {
+  readonly jobId: string
+  readonly workflowId: string
+  readonly startMs: number
+  readonly endMs: number
+}
+
+interface LatestGauge {
+  atMs: number
+  value: number
+}
+
+export class WindowAccumulator {
+  readonly place: WindowPlace
+  readonly #factory: SketchFactory
+  readonly #counts = new Map<string, number>()
+  readonly #values = new Map<string, QuantileSketch>()
+  readonly #sources = new Set<string>()
+  /** By name, then by source; made when the first gauge comes. */
+  #gauges: Map<string, Map<string, LatestGauge>> | undefined
+  #records = 0
+
+  constructor(place: WindowPlace, factory: SketchFactory) {
+    this.place = place
+    this.#factory = factory
+  }
+
+  /** @param records how many records this one stands for. */
+  add(record: StatsRecord, records: number): void {
+    const { source, atMs, counts, gauges, values } = record
+    this.#records += records
+    this.#sources.add(source)
+    for (const name in counts) this.#counts.set(name, (this.#counts.get(name) ?? 0) + (counts[name] ?? 0))
+    for (const name in gauges) this.#setGauge(name, source, atMs, gauges[name] ?? 0)
+    for (const name in values) this.#addSamples(name, values[name])
+  }
+
+  /** What was gathered. The accumulator must not be used any more: its sketches are the result's. */
+  seal(cause: WindowCause): WindowResult {
+    return freezeWindow({
+      ...this.place,
+      cause,
+      records: this.#records,
+      sources: [...this.#sources].sort(),
+      counts: plainRecord(this.#counts),
+      gauges: plainRecord(
+        Array.from(
+          this.#gauges ?? new Map<string, Map<string, LatestGauge>>(),
+          ([name, latest]) => [name, gaugeOf(latest)] as const,
+        ),
+      ),
+      values: plainRecord(this.#values),
+    })
+  }
+
+  #setGauge(name: string, source: string, atMs: number, value: number): void {
+    this.#gauges ??= new Map()
+    let latest = this.#gauges.get(name)
+    if (latest === undefined) this.#gauges.set(name, (latest = new Map<string, LatestGauge>()))
+    const known = latest.get(source)
+    if (known === undefined) latest.set(source, { atMs, value })
+    else if (atMs >= known.atMs) {
+      known.atMs = atMs
+      known.value = value
+    }
+  }
+
+  #addSamples(name: string, samples: number | readonly number[] | QuantileSketch | undefined): void {
+    if (samples === undefined) return
+    let sketch = this.#values.get(name)
+    if (sketch === undefined) this.#values.set(name, (sketch = this.#factory.create()))
+    if (typeof samples === 'number') sketch.add(samples)
+    else if ('kind' in samples) sketch.merge(samples)
+    else for (const sample of samples) sketch.add(sample)
+  }
+}
+
+function gaugeOf(latest: ReadonlyMap<string, LatestGauge>): GaugeResult {
+  const result = { sources: latest.size, sum: 0, min: Infinity, max: -Infinity }
+  for (const { value } of latest.values()) {
+    result.sum += value
+    result.min = Math.min(result.min, value)
+    result.max = Math.max(result.max, value)
+  }
+  return result
+}

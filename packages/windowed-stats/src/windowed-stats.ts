@@ -1,0 +1,436 @@
+/**
+ * Event-time windows over the small reports of many sources. A window closes by the local clock, `driftToleranceMs`
+ * after its end, so a silent source cannot hold it open; what comes later is a correction, and what comes too late is
+ * refused, counted and told. Limits cost resolution in time, never counts: the sum over all windows given out and held
+ * is the sum over all records taken in.
+ * Source: windows and allowed lateness as in Apache Flink; corrections as the discarding mode of the Dataflow model
+ * (VLDB 2015).
+ */
+import {
+  deepFreeze,
+  ErrorReporter,
+  parseOptions,
+  runtimeShape,
+  TypedEmitter,
+  type Clock,
+  type RuntimeOptions,
+} from '@hs/core'
+import * as z from 'zod'
+import { FinishedJobs } from './finished-jobs.js'
+import { JobWindows, type OpenWindow, type WorkflowWindows } from './job-windows.js'
+import type { SketchFactory } from './quantile-sketch.js'
+import { checkRecord, type StatsRecord } from './stats-record.js'
+import { tdigestSketch } from './tdigest-sketch.js'
+import { WindowAccumulator } from './window-accumulator.js'
+import type { WindowCause, WindowResult } from './window-result.js'
+
+export type RecordOutcome = 'counted' | 'late' | 'duplicate' | 'expired' | 'future' | 'finished' | 'limited'
+
+export interface WindowedStatsOptions extends RuntimeOptions {
+  /** Width of a window, an integer from 10. @default 100 */
+  windowMs?: number
+  /** How long after its end a window stays open. @default 50 */
+  driftToleranceMs?: number
+  /** How long after that corrections are taken. @default 5_000 */
+  allowedLatenessMs?: number
+  /** How far ahead of this clock an event may be. @default 5_000 */
+  maxFutureMs?: number
+  /** @default 10_000 */
+  maxJobs?: number
+  /** Over all jobs; above it the oldest window closes early. @default 50_000 */
+  maxOpenWindows?: number
+  /** Closed windows of a job that nobody took; above it neighbours are merged. @default 256 */
+  maxPendingPerJob?: number
+  /** (workflow, source) pairs. @default 4_096 */
+  maxSourcesPerJob?: number
+  /** Distinct names in counts, gauges and values together. @default 128 */
+  maxNamesPerJob?: number
+  /** Sequence numbers a source that are told apart, 32 to 65,536. @default 256 */
+  dedupWindow?: number
+  /** How long a finished job's stragglers are refused. @default 60_000 */
+  finishedTtlMs?: number
+  /** @default tdigestSketch() */
+  sketch?: SketchFactory
+}
+
+export interface DroppedRecord {
+  readonly reason: 'expired' | 'future' | 'finished' | 'limited'
+  readonly jobId: string
+  readonly workflowId: string
+  readonly source: string
+  readonly atMs: number
+  /** How far off: late beyond closing, or ahead of the clock. */
+  readonly byMs?: number
+  /** Which limit. */
+  readonly limit?: 'maxJobs' | 'maxSourcesPerJob' | 'maxNamesPerJob'
+}
+
+export interface WindowedStatsEvents {
+  /** A record was refused, and its counts went into `droppedCounts`. Repeats raise no event. */
+  dropped: [DroppedRecord]
+}
+
+export interface StatsSource {
+  readonly workflowId: string
+  readonly source: string
+  /** Taken in. */
+  readonly records: number
+  readonly duplicates: number
+  /** Sequence numbers that never came. */
+  readonly missing: number
+  /** Of `records`. */
+  readonly late: number
+  /** The smallest arrival - atMs seen. Negative: its clock is ahead; large and steady: behind. */
+  readonly delayMs: number
+}
+
+export interface WindowedStatsSnapshot {
+  readonly jobs: number
+  readonly openWindows: number
+  readonly pendingWindows: number
+  /** 0 to 1: what an overload detector reads. */
+  readonly fill: number
+  readonly records: Readonly<Record<RecordOutcome, number>>
+  /** Counts of refused records, repeats excepted; names beyond the first 1,024 together under ''. */
+  readonly droppedCounts: Readonly<Record<string, number>>
+  readonly missing: number
+  readonly coalesced: number
+  readonly evicted: number
+  /** The latest that a record that was still taken in has come. */
+  readonly maxLateMs: number
+}
+
+const MAX_DROPPED_NAMES = 1_024
+
+const schema = /* @__PURE__ */ (() =>
+  z.strictObject({
+    ...runtimeShape,
+    windowMs: z.int().min(10).default(100),
+    driftToleranceMs: z.number().min(0).default(50),
+    allowedLatenessMs: z.number().min(0).default(5_000),
+    maxFutureMs: z.number().min(0).default(5_000),
+    maxJobs: z.int().min(1).default(10_000),
+    maxOpenWindows: z.int().min(1).default(50_000),
+    maxPendingPerJob: z.int().min(1).default(256),
+    maxSourcesPerJob: z.int().min(1).default(4_096),
+    maxNamesPerJob: z.int().min(1).default(128),
+    dedupWindow: z.int().min(32).max(65_536).default(256),
+    finishedTtlMs: z.number().min(0).default(60_000),
+    sketch: z.custom<SketchFactory>(isFactory, 'expected a sketch factory').default(() => tdigestSketch()),
+  }))()
+
+type Settings = z.output<typeof schema>
+type Limit = NonNullable<DroppedRecord['limit']>
+
+export class WindowedStats {
+  readonly events: TypedEmitter<WindowedStatsEvents>
+  readonly #clock: Clock
+  readonly #settings: Settings
+  readonly #jobs = new Map<string, JobWindows>()
+  readonly #finished: FinishedJobs
+  /** Jobs with something to take. */
+  readonly #withPending = new Set<string>()
+  /** Open windows by index: those that close together. */
+  readonly #open = new Map<number, Set<OpenWindow>>()
+  #openCount = 0
+  #oldestIndex = Infinity
+  readonly #records: Record<RecordOutcome, number> = {
+    counted: 0,
+    late: 0,
+    duplicate: 0,
+    expired: 0,
+    future: 0,
+    finished: 0,
+    limited: 0,
+  }
+  readonly #droppedCounts = new Map<string, number>()
+  #missingOfFinished = 0
+  #coalesced = 0
+  #evicted = 0
+  #maxLateMs = 0
+
+  /** @throws ConfigError */
+  constructor(options: WindowedStatsOptions = {}) {
+    const settings = parseOptions(schema, options, 'WindowedStats')
+    this.#settings = settings
+    this.#clock = settings.clock
+    this.#finished = new FinishedJobs(settings.finishedTtlMs, settings.maxJobs)
+    const { clock, random, logger } = settings
+    this.events = new TypedEmitter('WindowedStats', new ErrorReporter({ clock, random, logger }))
+  }
+
+  /**
+   * Takes a record in, or says why not.
+   * @throws HsError `'INVALID_ARGUMENT'`, `'SKETCH_MISMATCH'`; nothing is applied then.
+   */
+  record(record: StatsRecord): RecordOutcome {
+    checkRecord(record, this.#settings.sketch.kind)
+    return this.#take(record, 1)
+  }
+
+  /**
+   * Takes in a window that another collector gave out: at its last millisecond, with its counts, its sketches, the sum
+   * of each gauge and its number of records. So gates nest over managers to any depth.
+   * @param source whom it comes from, for example the datacenter.
+   * @throws HsError as `record`.
+   */
+  absorb(window: WindowResult, source: string, seq?: number): RecordOutcome {
+    const gauges: Record<string, number> = {}
+    for (const [name, gauge] of Object.entries(window.gauges)) gauges[name] = gauge.sum
+    const record: StatsRecord = {
+      jobId: window.jobId,
+      workflowId: window.workflowId,
+      source,
+      atMs: window.endMs - 1,
+      counts: window.counts,
+      gauges,
+      values: window.values,
+      ...(seq === undefined ? {} : { seq }),
+    }
+    checkRecord(record, this.#settings.sketch.kind)
+    return this.#take(record, window.records)
+  }
+
+  /** Jobs with closed windows that were not taken. */
+  getJobsWithPendingStats(): string[] {
+    this.#closeDue(this.#clock.wallNow())
+    return [...this.#withPending]
+  }
+
+  /** Closed windows, oldest first; reading takes nothing. */
+  getAggregatedStats(jobId: string): readonly WindowResult[] {
+    this.#closeDue(this.#clock.wallNow())
+    return this.#jobs.get(jobId)?.pending() ?? []
+  }
+
+  /** Closed windows, oldest first, and they are gone. */
+  takeAggregatedStats(jobId: string): readonly WindowResult[] {
+    this.#closeDue(this.#clock.wallNow())
+    this.#withPending.delete(jobId)
+    return this.#jobs.get(jobId)?.takePending() ?? []
+  }
+
+  /** Everything of the job, open windows too; forgets it and refuses its stragglers for `finishedTtlMs`. */
+  finish(jobId: string): readonly WindowResult[] {
+    const now = this.#clock.wallNow()
+    this.#closeDue(now)
+    this.#finished.add(jobId, now)
+    const job = this.#jobs.get(jobId)
+    if (job === undefined) return []
+    const open = [...job.workflows.values()].flatMap((workflow) => [...workflow.open.values()])
+    const windows = [...job.takePending()]
+    for (const window of open.sort((a, b) => a.index - b.index)) windows.push(this.#seal(window, 'final'))
+    this.#missingOfFinished += missingOf(job)
+    this.#jobs.delete(jobId)
+    this.#withPending.delete(jobId)
+    return windows
+  }
+
+  /** Who reports, who is late and whose clock is off; sorted by workflow, then source. */
+  sources(jobId: string): readonly StatsSource[] {
+    const rows: StatsSource[] = []
+    for (const { workflowId, sources } of this.#jobs.get(jobId)?.workflows.values() ?? []) {
+      for (const [source, { records, duplicates, late, delayMs, sequence }] of sources) {
+        rows.push({ workflowId, source, records, duplicates, missing: sequence.missing, late, delayMs })
+      }
+    }
+    return deepFreeze(rows.sort((a, b) => compare(a.workflowId, b.workflowId) || compare(a.source, b.source)))
+  }
+
+  snapshot(): WindowedStatsSnapshot {
+    this.#closeDue(this.#clock.wallNow())
+    let pendingWindows = 0
+    for (const jobId of this.#withPending) pendingWindows += this.#jobs.get(jobId)?.pendingCount ?? 0
+    let missing = this.#missingOfFinished
+    for (const job of this.#jobs.values()) missing += missingOf(job)
+    const { maxJobs, maxOpenWindows } = this.#settings
+    return deepFreeze({
+      jobs: this.#jobs.size,
+      openWindows: this.#openCount,
+      pendingWindows,
+      fill: Math.max(this.#jobs.size / maxJobs, this.#openCount / maxOpenWindows),
+      records: { ...this.#records },
+      droppedCounts: Object.fromEntries(this.#droppedCounts),
+      missing,
+      coalesced: this.#coalesced,
+      evicted: this.#evicted,
+      maxLateMs: this.#maxLateMs,
+    })
+  }
+
+  /** @param records how many records this one stands for. */
+  #take(record: StatsRecord, records: number): RecordOutcome {
+    const { windowMs, driftToleranceMs, allowedLatenessMs, maxFutureMs } = this.#settings
+    const { jobId, atMs, seq } = record
+    const now = this.#clock.wallNow()
+    this.#closeDue(now)
+    if (this.#finished.has(jobId, now)) return this.#refuse(record, 'finished')
+
+    const job = this.#jobs.get(jobId)
+    const workflow = job?.workflows.get(record.workflowId)
+    const known = workflow?.sources.get(record.source)
+    if (known !== undefined && seq !== undefined && known.sequence.isRepeat(seq)) {
+      known.duplicates++
+      this.#records.duplicate++
+      return 'duplicate'
+    }
+    if (atMs > now + maxFutureMs) return this.#refuse(record, 'future', { byMs: atMs - now })
+
+    const index = Math.floor(atMs / windowMs)
+    const lateMs = now - ((index + 1) * windowMs + driftToleranceMs)
+    if (lateMs > allowedLatenessMs) return this.#refuse(record, 'expired', { byMs: lateMs })
+    const limit = this.#exceeded(job, known !== undefined, record)
+    if (limit !== undefined) return this.#refuse(record, 'limited', { limit })
+
+    const outcome = lateMs >= 0 ? 'late' : 'counted'
+    const into = job ?? this.#addJob(jobId)
+    const of = workflow ?? into.workflow(record.workflowId)
+    const source = known ?? into.addSource(of, record.source, this.#settings.dedupWindow)
+    addNames(into.names, record)
+    const accumulator = outcome === 'late' ? this.#correction(into, of, index) : this.#openWindow(into, of, index)
+    accumulator.add(record, records)
+    if (seq !== undefined) source.sequence.mark(seq)
+    source.records += records
+    source.delayMs = Math.min(source.delayMs, now - atMs)
+    if (outcome === 'late') {
+      into.boundCorrections(of)
+      source.late += records
+      this.#maxLateMs = Math.max(this.#maxLateMs, lateMs)
+    } else this.#evictExcess()
+    this.#records[outcome]++
+    return outcome
+  }
+
+  #exceeded(job: JobWindows | undefined, knownSource: boolean, record: StatsRecord): Limit | undefined {
+    const { maxJobs, maxSourcesPerJob, maxNamesPerJob } = this.#settings
+    if (job === undefined && this.#jobs.size >= maxJobs) return 'maxJobs'
+    if (!knownSource && (job?.sourceCount ?? 0) >= maxSourcesPerJob) return 'maxSourcesPerJob'
+    const fresh = newNames(job?.names, record)
+    if (fresh > 0 && (job?.names.size ?? 0) + fresh > maxNamesPerJob) return 'maxNamesPerJob'
+    return undefined
+  }
+
+  #refuse(
+    record: StatsRecord,
+    reason: DroppedRecord['reason'],
+    details: { byMs?: number; limit?: Limit } = {},
+  ): RecordOutcome {
+    const { jobId, workflowId, source, atMs, counts } = record
+    this.#records[reason]++
+    for (const name in counts) {
+      const known = this.#droppedCounts.has(name) || this.#droppedCounts.size < MAX_DROPPED_NAMES
+      const key = known ? name : ''
+      this.#droppedCounts.set(key, (this.#droppedCounts.get(key) ?? 0) + (counts[name] ?? 0))
+    }
+    this.events.emit('dropped', { reason, jobId, workflowId, source, atMs, ...details })
+    return reason
+  }
+
+  #addJob(jobId: string): JobWindows {
+    const job = new JobWindows(jobId, this.#settings.maxPendingPerJob, () => this.#coalesced++)
+    this.#jobs.set(jobId, job)
+    return job
+  }
+
+  #correction(job: JobWindows, workflow: WorkflowWindows, index: number): WindowAccumulator {
+    const known = workflow.late.get(index)
+    if (known !== undefined) return known
+    const accumulator = this.#accumulator(job, workflow, index)
+    this.#withPending.add(job.jobId)
+    job.addCorrection(workflow, index, accumulator)
+    return accumulator
+  }
+
+  #openWindow(job: JobWindows, workflow: WorkflowWindows, index: number): WindowAccumulator {
+    const known = workflow.open.get(index)
+    if (known !== undefined) return known.accumulator
+    const window: OpenWindow = { job, workflow, index, accumulator: this.#accumulator(job, workflow, index) }
+    workflow.open.set(index, window)
+    const together = this.#open.get(index)
+    if (together === undefined) this.#open.set(index, new Set([window]))
+    else together.add(window)
+    this.#oldestIndex = Math.min(this.#oldestIndex, index)
+    this.#openCount++
+    return window.accumulator
+  }
+
+  #accumulator({ jobId }: JobWindows, { workflowId }: WorkflowWindows, index: number): WindowAccumulator {
+    const { windowMs, sketch } = this.#settings
+    const place = { jobId, workflowId, startMs: index * windowMs, endMs: (index + 1) * windowMs }
+    return new WindowAccumulator(place, sketch)
+  }
+
+  #closeDue(now: number): void {
+    const { windowMs, driftToleranceMs } = this.#settings
+    while (now >= (this.#oldestIndex + 1) * windowMs + driftToleranceMs) {
+      for (const window of this.#open.get(this.#oldestIndex) ?? []) this.#close(window, 'closed')
+    }
+  }
+
+  #evictExcess(): void {
+    while (this.#openCount > this.#settings.maxOpenWindows) {
+      const [oldest] = this.#open.get(this.#oldestIndex) ?? []
+      if (oldest === undefined) return
+      this.#close(oldest, 'evicted')
+      this.#evicted++
+    }
+  }
+
+  #close(window: OpenWindow, cause: WindowCause): void {
+    const { job, workflow } = window
+    this.#withPending.add(job.jobId)
+    job.addPending(workflow, this.#seal(window, cause))
+  }
+
+  /** Takes the window from among the open ones. */
+  #seal({ workflow, index, accumulator }: OpenWindow, cause: WindowCause): WindowResult {
+    const window = workflow.open.get(index)
+    const together = this.#open.get(index)
+    if (window !== undefined && together !== undefined) {
+      workflow.open.delete(index)
+      together.delete(window)
+      this.#openCount--
+      if (together.size === 0) {
+        this.#open.delete(index)
+        if (index === this.#oldestIndex) this.#oldestIndex = leastOf(this.#open.keys())
+      }
+    }
+    return accumulator.seal(cause)
+  }
+}
+
+function isFactory(value: unknown): boolean {
+  const factory = value as Partial<SketchFactory> | null | undefined
+  return typeof factory?.kind === 'string' && typeof factory.create === 'function'
+}
+
+function newNames(known: ReadonlySet<string> | undefined, { counts, gauges, values }: StatsRecord): number {
+  let fresh: Set<string> | undefined
+  for (const names of [counts, gauges, values]) {
+    for (const name in names) if (known?.has(name) !== true) (fresh ??= new Set()).add(name)
+  }
+  return fresh?.size ?? 0
+}
+
+function addNames(known: Set<string>, { counts, gauges, values }: StatsRecord): void {
+  for (const name in counts) known.add(name)
+  for (const name in gauges) known.add(name)
+  for (const name in values) known.add(name)
+}
+
+function missingOf(job: JobWindows): number {
+  let missing = 0
+  for (const { sources } of job.workflows.values())
+    for (const { sequence } of sources.values()) missing += sequence.missing
+  return missing
+}
+
+function leastOf(numbers: Iterable<number>): number {
+  let least = Infinity
+  for (const n of numbers) least = Math.min(least, n)
+  return least
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}
