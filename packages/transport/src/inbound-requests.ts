@@ -14,7 +14,7 @@ import {
 import { viewOf } from './byte-gatherer.js'
 import type { BodyCompression } from './body-compression.js'
 import { InboundCall } from './inbound-call.js'
-import { nameFrom, type Lane, type ServedMethod, type ServedMethods } from './methods.js'
+import { nameFrom, type Lane, type ServedMethods } from './methods.js'
 import { OutgoingFrame } from './outgoing-frame.js'
 import { encodeError, MAX_MESSAGE_CHARS, type WireError } from './payloads.js'
 import type { RunningNotifications } from './running-notifications.js'
