@@ -1,1 +1,19 @@
-export {}
+export { JobError, type JobErrorCode } from './job-error.js'
+export * from './transitions.js'
+export { parseShardKey, shardKey, type ParsedShardKey } from './shard-key.js'
+export { fenceTerm, fenceToken } from './fence-token.js'
+export {
+  JobSpecSchema,
+  WorkflowSpecSchema,
+  parseJobSpec,
+  priorities,
+  type JobSpec,
+  type ParsedJobSpec,
+  type ParsedWorkflowSpec,
+  type Priority,
+  type WorkflowSpec,
+} from './job-spec.js'
+export { WorkflowGraph, type WorkflowGraphOptions, type WorkflowNode } from './workflow-graph.js'
+export { apportion, type ApportionBounds } from './apportion.js'
+export { SequenceGate } from './sequence-gate.js'
+export { LeadershipTable, type LeadershipClaim, type LeadershipTableOptions } from './leadership-table.js'
