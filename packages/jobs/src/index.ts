@@ -17,3 +17,17 @@ export { WorkflowGraph, type WorkflowGraphOptions, type WorkflowNode } from './w
 export { apportion, type ApportionBounds } from './apportion.js'
 export { SequenceGate } from './sequence-gate.js'
 export { LeadershipTable, type LeadershipClaim, type LeadershipTableOptions } from './leadership-table.js'
+export {
+  CoreAllocator,
+  type AcquireOptions,
+  type CoreAllocatorOptions,
+  type CoreAllocatorSnapshot,
+} from './core-allocator.js'
+export type { ContextValue, ResultError, RunningShard, ShardOutcome, ShardResult } from './shard-result.js'
+export {
+  ShardTable,
+  type AdmissionOutcome,
+  type ShardAdmission,
+  type ShardTableOptions,
+  type ShardTableSnapshot,
+} from './shard-table.js'
