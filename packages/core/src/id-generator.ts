@@ -3,10 +3,14 @@
  * Source: RFC 9562, version 7 with method 1 of section 6.2: 48 bits of milliseconds, a 12-bit counter that starts anew
  * each millisecond at a random value below 2048 and runs into the next millisecond on overflow, 62 random bits.
  */
+import * as z from 'zod'
 import type { Clock } from './clock.js'
 import { DecodeError } from './errors.js'
+import { parseOptions } from './options.js'
 import type { Random } from './random.js'
-import { resolveRuntime, type RuntimeOptions } from './runtime.js'
+import { runtimeShape, type RuntimeOptions } from './runtime.js'
+
+const schema = /* @__PURE__ */ (() => z.strictObject({ ...runtimeShape }))()
 
 const TWO_32 = 2 ** 32
 const COUNTER_MAX = 0xfff
@@ -31,7 +35,7 @@ export class IdGenerator {
 
   /** @throws ConfigError */
   constructor(options: RuntimeOptions = {}) {
-    const { clock, random } = resolveRuntime(options)
+    const { clock, random } = parseOptions(schema, options, 'IdGenerator')
     this.#clock = clock
     this.#random = random
     this.#triples = triples ??= Array.from({ length: COUNTER_MAX + 1 }, (_, n) => n.toString(16).padStart(3, '0'))

@@ -2,7 +2,8 @@
  * Where messages go. A library is quiet, never silent: the default logger writes warnings and errors to the console,
  * and there is no logger here that drops everything.
  */
-import { ConfigError } from './errors.js'
+import * as z from 'zod'
+import { parseOptions } from './options.js'
 import { toJsonLine } from './plain.js'
 
 /** An error goes under the key `err`. */
@@ -27,19 +28,16 @@ export interface ConsoleLoggerOptions {
   fields?: LogFields
 }
 
+const schema = /* @__PURE__ */ (() =>
+  z.strictObject({ level: z.enum(levels).default('warn'), fields: z.record(z.string(), z.unknown()).optional() }))()
+
 /**
  * One line of JSON a message, by the console's method of the same level. Never throws, whatever the fields hold.
- * @throws ConfigError for a level that does not exist.
+ * @throws ConfigError
  */
 export function consoleLogger(options: ConsoleLoggerOptions = {}): Logger {
-  const { level = 'warn', fields = {} } = options
-  const lowest = levels.indexOf(level)
-  if (lowest < 0) {
-    throw new ConfigError('consoleLogger', [
-      { path: 'level', message: `expected one of ${levels.join(', ')}`, value: level },
-    ])
-  }
-  return new ConsoleLogger(lowest, fields)
+  const { level, fields = {} } = parseOptions(schema, options, 'consoleLogger')
+  return new ConsoleLogger(levels.indexOf(level), fields)
 }
 
 class ConsoleLogger implements Logger {

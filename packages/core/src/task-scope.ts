@@ -11,7 +11,7 @@ import { parseOptions } from './options.js'
 import { messageOf } from './plain.js'
 import { RestartCounter, type RestartPolicy } from './restart-policy.js'
 import { runtimeShape, type RuntimeOptions } from './runtime.js'
-import { isCancellation, TaskRecord, type Task, type TaskState } from './task.js'
+import { isAbort, TaskRecord, type Task, type TaskState } from './task.js'
 import { jitterSchema, TickGrid } from './tick-grid.js'
 import { isThenable } from './when-rejected.js'
 
@@ -94,7 +94,7 @@ export class TaskScope implements AsyncDisposable {
   readonly #children = new Set<TaskScope>()
   readonly #outer: AbortSignal | undefined
   readonly #onOuterAbort = () => void this.stop(this.#outer?.reason) // never rejects
-  #stopped: Promise<void> | undefined
+  #stopping: { readonly reason: unknown; readonly stopped: Promise<void> } | undefined
   #whenEmpty: (() => void) | undefined
   #onStopped: (() => void) | undefined
   #failed = 0
@@ -200,10 +200,11 @@ export class TaskScope implements AsyncDisposable {
    * @param reason what tasks find as the reason of their signal. @default a ClosedError
    */
   stop(reason?: unknown): Promise<void> {
-    if (this.#stopped !== undefined) return this.#stopped
+    if (this.#stopping !== undefined) return this.#stopping.stopped
     const stopped = deferred<void>()
-    this.#stopped = stopped.promise // before anything else runs: an abort listener may call stop again
-    this.#shutDown(reason === undefined ? this.#closed() : reason).then(
+    const stopping = { reason: reason === undefined ? this.#closed() : reason, stopped: stopped.promise }
+    this.#stopping = stopping // before anything else runs: an abort listener may call stop again
+    this.#shutDown(stopping.reason).then(
       () => stopped.resolve(),
       (error) => stopped.reject(error),
     )
@@ -217,7 +218,7 @@ export class TaskScope implements AsyncDisposable {
   snapshot(): TaskScopeSnapshot {
     return deepFreeze({
       name: this.name,
-      state: this.#stopped === undefined ? 'running' : 'stopped',
+      state: this.#stopping === undefined ? 'running' : 'stopped',
       tasks: Array.from(this.#tasks, ({ name, state, restarts, startedAtMs }) => ({
         name,
         state,
@@ -287,7 +288,7 @@ export class TaskScope implements AsyncDisposable {
 
   /** Counts and reports it; false if it only says that the task heeded the abort. */
   #noteFailure(task: TaskRecord<unknown>, error: unknown): boolean {
-    if (this.#isStopping(task) && isCancellation(error, task.signal.reason)) return false
+    if (this.#isHeeding(task, error)) return false
     this.#failed++
     if (this.#recentFailures.length >= RECENT_FAILURES) this.#recentFailures.shift()
     this.#recentFailures.push({ name: task.name, message: messageOf(error) })
@@ -300,7 +301,14 @@ export class TaskScope implements AsyncDisposable {
   }
 
   #isStopping(task: TaskRecord<unknown>): boolean {
-    return task.signal.aborted || this.#stopped !== undefined
+    return task.signal.aborted || this.#stopping !== undefined
+  }
+
+  /** Whether the error only says that the task was told to end; children of a stopping scope are told before it. */
+  #isHeeding(task: TaskRecord<unknown>, error: unknown): boolean {
+    if (task.signal.aborted && error === task.signal.reason) return true
+    if (this.#stopping !== undefined && error === this.#stopping.reason) return true
+    return this.#isStopping(task) && isAbort(error)
   }
 
   async #shutDown(reason: unknown): Promise<void> {
@@ -339,7 +347,7 @@ export class TaskScope implements AsyncDisposable {
   }
 
   #checkOpen(): void {
-    if (this.#stopped !== undefined) throw this.#closed()
+    if (this.#stopping !== undefined) throw this.#closed()
   }
 
   #closed(): ClosedError {

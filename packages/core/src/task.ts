@@ -78,8 +78,8 @@ export class TaskRecord<T> implements Task<T> {
   }
 }
 
-/** Whether `error` only says that the task heeded its signal; to be asked after the abort. */
-export function isCancellation(error: unknown, reason: unknown): boolean {
-  if (error === reason || HsError.is(error, 'CANCELLED')) return true
+/** What an aborted call throws: the platform's error, or a request's. */
+export function isAbort(error: unknown): boolean {
+  if (HsError.is(error, 'CANCELLED')) return true
   return typeof error === 'object' && error !== null && (error as { name?: unknown }).name === 'AbortError'
 }

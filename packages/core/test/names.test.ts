@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import {
   backpressureLevels,
+  ConfigError,
   datacenterHealths,
   DecodeError,
   formatAddress,
@@ -216,6 +217,10 @@ describe('IdGenerator (CORE-38)', () => {
     }
     expect(ones).toBe(0xbfff_ffff_ffff_ffffn)
     expect(zeros).toBe(0x7fff_ffff_ffff_ffffn)
+  })
+
+  it.each([{ clock: {} }, { random: 5 }, { clok: new VirtualClock() }])('refuses the options %o', (options) => {
+    expect(() => new IdGenerator(options as object)).toThrow(ConfigError)
   })
 
   it('makes 100,000 ids without a repetition', () => {

@@ -274,6 +274,39 @@ describe('TaskScope.stop (CORE-19)', () => {
     expect(reports()).toEqual([])
   })
 
+  it('a task that heeds its scope rather than its own cancel is cancelled too', async () => {
+    const scope = newScope()
+    const task = scope.spawn('a', () => untilAborted(scope.signal))
+    task.cancel('own')
+    await scope.stop('of the scope')
+    expect(await task.result).toEqual({ status: 'cancelled' })
+    expect(reports()).toEqual([])
+  })
+
+  it('a task that waits for the work of a child is cancelled with it, though its own signal aborts later', async () => {
+    const scope = newScope()
+    const child = scope.child('child')
+    child.spawn('slow', (signal) => untilAborted(signal).catch(() => clock.sleep(10)))
+    const task = scope.spawn('a', () => untilAborted(child.signal))
+    const stop = scope.stop()
+    await drain()
+    expect(scope.signal.aborted).toBe(false)
+    expect(await task.result).toEqual({ status: 'cancelled' })
+    await clock.run(stop)
+    expect(reports()).toEqual([])
+  })
+
+  it('a task that rejects with undefined has failed', async () => {
+    const scope = newScope()
+    const gate = deferred<void>()
+    scope.child('child').spawn('slow', () => gate.promise)
+    const task = scope.spawn('a', () => gate.promise.then(() => Promise.reject(undefined)))
+    const stop = scope.stop()
+    gate.resolve()
+    await stop
+    expect(await task.result).toEqual({ status: 'failed', error: undefined })
+  })
+
   it.each([new DOMException('stopped', 'AbortError'), new TransportError('CANCELLED', 'cancelled')])(
     'before any abort, %s is a failure like another',
     async (error) => {
