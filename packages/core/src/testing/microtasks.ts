@@ -35,20 +35,27 @@ function messageTurns(): (fn: () => void) => void {
   }
 }
 
+/** So many timers in a row that needed a turn show that watching does not pay, for as many turns. */
+const NOISY_IN_A_ROW = 32
+const TURNS_OF_REST = 1_024
+
 /** Something was made or settled since the turn began that may have queued a microtask. */
 let stirred = true
-/** A `setImmediate` callback waits that the turn did not run: it must come before the next timer, as it would without a hook. */
+/** A `setImmediate` callback waits that came too late for this turn: it must run before the next timer, as it would without a hook. */
 let immediateWaits = true
 /** Async calls of virtual clocks that run now. */
 let users = 0
-let hook: Hook | null | undefined
+let hook: Hook | null = null
+let noisyInARow = 0
+/** While above 0 the hook is off, because a hook makes promises slow, and every timer gets a turn. */
+let restLeft = 0
 
 /** Turns on watching until `stopWatching`. Without a usable hook `isQuiet` is never true. */
 export function startWatching(): void {
   if (users++ > 0) return
   hook = hookFor()
-  stirred = true
-  immediateWaits = true
+  noisyInARow = 0
+  restLeft = 0
   hook?.enable()
 }
 
@@ -58,19 +65,35 @@ export function stopWatching(): void {
   hook = null
 }
 
-/** Runs `fn` after a turn of the event loop, with nothing pending. */
+/** Calls `fn` after a turn of the event loop; what is pending then has run. It must begin with `turnBegan()`. */
 export function afterTurn(fn: () => void): void {
-  takeTurn(() => {
-    stirred = immediateWaits
-    fn()
-  })
+  takeTurn(fn)
   // Whatever was queued until here runs before `fn`.
   immediateWaits = false
 }
 
-/** True if it is certain that a turn would run nothing. */
+export function turnBegan(): void {
+  stirred = immediateWaits
+}
+
+/** True if it is certain that a turn would run nothing. Asked once after each timer. */
 export function isQuiet(): boolean {
-  return hook != null && !stirred
+  if (hook === null) return false
+  if (restLeft > 0) {
+    restLeft--
+    if (restLeft === 0) hook.enable()
+    return false
+  }
+  if (!stirred) {
+    noisyInARow = 0
+    return true
+  }
+  noisyInARow++
+  if (noisyInARow < NOISY_IN_A_ROW) return false
+  noisyInARow = 0
+  restLeft = TURNS_OF_REST
+  hook.disable()
+  return false
 }
 
 let made: { from: unknown; hook: Hook | null } | undefined

@@ -9,9 +9,9 @@ import type { Clock, Timer } from '../clock.js'
 import { invalidDelay, sleepOn } from '../clock.js'
 import { HsError, TimeoutError } from '../errors.js'
 import { parseOptions } from '../options.js'
-import { afterTurn, isQuiet, startWatching, stopWatching } from './microtasks.js'
+import { afterTurn, isQuiet, startWatching, stopWatching, turnBegan } from './microtasks.js'
 import { ClockOnDrift, type SkewedClock, type SkewedClockOptions } from './skewed-clock.js'
-import { TimerHeap } from './timer-heap.js'
+import { TimerQueue } from './timer-queue.js'
 
 const YEAR_2024 = 1_704_067_200_000
 const HOUR = 3_600_000
@@ -34,18 +34,21 @@ export interface RunOptions {
   limitMs?: number
 }
 
-const optionsSchema = () =>
+let cachedSchema: ReturnType<typeof makeSchema> | undefined
+const optionsSchema = () => (cachedSchema ??= makeSchema())
+const makeSchema = () =>
   z.strictObject({
     startMs: z.number().default(0),
     wallStartMs: z.number().default(YEAR_2024),
     maxTimersPerInstant: z.int().min(1).default(100_000),
   })
 
-/** What an asynchronous call does before each timer: true ends it. */
-type IsDone = () => boolean
+/** What an asynchronous call asks before each timer: when the one to fire is due, or `DONE`. */
+type Next = () => number
+const DONE = NaN
 
 export class VirtualClock implements Clock {
-  readonly #heap = new TimerHeap()
+  readonly #queue = new TimerQueue()
   readonly #maxPerInstant: number
   #now: number
   #wallBase: number
@@ -75,7 +78,7 @@ export class VirtualClock implements Clock {
   /** @throws HsError `'INVALID_ARGUMENT'` for NaN and Infinity */
   setTimer(delayMs: number, fn: () => void): Timer {
     if (!Number.isFinite(delayMs)) throw invalidDelay(delayMs)
-    return this.#heap.add(delayMs > 0 ? this.#now + delayMs : this.#now, fn)
+    return this.#queue.add(this.#now, delayMs > 0 ? this.#now + delayMs : this.#now, fn)
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
@@ -84,12 +87,12 @@ export class VirtualClock implements Clock {
 
   /** Timers that are set and neither fired nor cancelled. */
   get pendingTimers(): number {
-    return this.#heap.live
+    return this.#queue.live
   }
 
   /** When the next timer fires, or null if none is set. */
   get nextTimerAt(): number | null {
-    const due = this.#heap.nextDue()
+    const due = this.#queue.nextDue()
     return due === Infinity ? null : due
   }
 
@@ -102,7 +105,7 @@ export class VirtualClock implements Clock {
     this.#begin()
     try {
       const end = this.#now + ms
-      while (this.#heap.nextDue() <= end) this.#fireNext()
+      for (let due = this.#queue.nextDue(); due <= end; due = this.#queue.nextDue()) this.#fireNext(due)
       this.#now = end
     } catch (failure) {
       this.#errors.push(failure)
@@ -118,9 +121,10 @@ export class VirtualClock implements Clock {
     checkSpan('advanceAsync', ms)
     const end = this.#now + ms
     await this.#drive(() => {
-      if (this.#heap.nextDue() <= end) return false
+      const due = this.#queue.nextDue()
+      if (due <= end) return due
       this.#now = end
-      return true
+      return DONE
     })
   }
 
@@ -161,9 +165,9 @@ export class VirtualClock implements Clock {
     checkSpan(operation, limitMs)
     const end = this.#now + limitMs
     await this.#drive(() => {
-      if (condition()) return true
-      const due = this.#heap.nextDue()
-      if (due <= end) return false
+      if (condition()) return DONE
+      const due = this.#queue.nextDue()
+      if (due <= end) return due
       const pending = this.pendingTimers
       if (due < Infinity) this.#now = end
       const why = due < Infinity ? 'the limit passed' : 'no timer is left'
@@ -171,8 +175,8 @@ export class VirtualClock implements Clock {
     })
   }
 
-  /** Drains, fires one timer, and again, until `isDone` says so or throws. */
-  #drive(isDone: IsDone): Promise<void> {
+  /** Drains, fires one timer, and again, until `next` is done or throws. */
+  #drive(next: Next): Promise<void> {
     this.#begin()
     startWatching()
     return new Promise((resolve, reject) => {
@@ -186,10 +190,12 @@ export class VirtualClock implements Clock {
         }
       }
       const go = () => {
+        turnBegan()
         try {
           for (let fired = 0; fired < TIMERS_PER_TURN; fired++) {
-            if (isDone()) return finish()
-            this.#fireNext()
+            const due = next()
+            if (Number.isNaN(due)) return finish()
+            this.#fireNext(due)
             if (!isQuiet()) break
           }
         } catch (failure) {
@@ -220,8 +226,8 @@ export class VirtualClock implements Clock {
     throw new AggregateError(errors, `${count} errors while time advanced`)
   }
 
-  #fireNext(): void {
-    const due = this.#heap.nextDue()
+  /** Fires the timer that the queue named, which is due then. */
+  #fireNext(due: number): void {
     if (due > this.#now) {
       this.#now = due
       this.#firedAtInstant = 0
@@ -234,7 +240,7 @@ export class VirtualClock implements Clock {
       )
     }
     this.#firedAtInstant++
-    const fn = this.#heap.takeNext()
+    const fn = this.#queue.takeNext()
     try {
       fn()
     } catch (error) {
