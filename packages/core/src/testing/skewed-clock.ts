@@ -70,14 +70,15 @@ export class ClockOnDrift implements SkewedClock {
   setTimer(delayMs: number, fn: () => void): Timer {
     if (!Number.isFinite(delayMs)) throw invalidDelay(delayMs)
     const trueNow = this.#parent.now()
-    const rate = 1 + this.#driftPpm / PPM
     const due = this.#localAt(trueNow) + delayMs
-    let delay = delayMs / rate
+    // Not delayMs / rate: of whole numbers this makes the exact result.
+    let delay = (delayMs * PPM) / (PPM + this.#driftPpm)
     // Rounding must not let the timer fire before the local clock shows its due time.
     for (;;) {
       const short = delay > 0 ? due - this.#localAt(trueNow + delay) : 0
       if (!(short > 0)) return this.#parent.setTimer(delay, fn)
-      delay += Math.max(short / rate, (trueNow + delay) * Number.EPSILON)
+      const step = Math.max(Math.abs(trueNow + delay), delay) * Number.EPSILON
+      delay += Math.max((short * PPM) / (PPM + this.#driftPpm), step)
     }
   }
 
