@@ -1,5 +1,5 @@
 /**
- * Sockets in memory behind the same engine: bytes cross in the same turn, time is whatever the test's clock says.
+ * Sockets in memory behind the same engine: bytes cross within a turn of the event loop, time is whatever the test's clock says.
  * A link may be silenced (bytes vanish), cut, or its readers held, to play dead, reset and slow peers.
  */
 import { Duplex } from 'node:stream'
@@ -18,12 +18,19 @@ export class MemorySocket extends Duplex {
   }
 
   override _write(chunk: Buffer, _encoding: string, done: () => void): void {
-    if (this.silent || this.other === null || this.other.destroyed) done()
-    else this.other.receive(Buffer.from(chunk), done)
+    const { other } = this
+    if (this.silent || other === null || other.destroyed) {
+      done()
+      return
+    }
+    // Never within the write, as with a real socket.
+    const copy = Buffer.from(chunk)
+    process.nextTick(() => other.receive(copy, done))
   }
 
   override _final(done: () => void): void {
-    if (!this.silent) this.other?.finish()
+    const { other } = this
+    if (!this.silent && other !== null) process.nextTick(() => other.finish())
     done()
   }
 

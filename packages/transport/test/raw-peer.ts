@@ -19,6 +19,7 @@ export class RawPeer {
   #taken = 0
   #closed = false
   #wake: (() => void)[] = []
+  #onFrame: (frame: RawFrame) => void = () => undefined
 
   constructor(socket: Socket) {
     this.socket = socket
@@ -75,6 +76,13 @@ export class RawPeer {
     }
   }
 
+  /** Answers every request from now on. */
+  answerAll(answer: Uint8Array): void {
+    this.#onFrame = ({ type, id }) => {
+      if (type === TYPE.request) this.send(TYPE.response, id, answer)
+    }
+  }
+
   async closed(): Promise<void> {
     while (!this.#closed) await new Promise<void>((resolve) => this.#wake.push(resolve))
   }
@@ -93,12 +101,14 @@ export class RawPeer {
       const length = readU32(this.#pending, 0)
       if (this.#pending.length < 4 + length) break
       const bytes = this.#pending.subarray(4, 4 + length)
-      this.frames.push({
+      const seen = {
         type: bytes[0] as number,
         flags: bytes[1] as number,
         id: readU32(bytes, 2),
         payload: bytes.subarray(6),
-      })
+      }
+      this.frames.push(seen)
+      this.#onFrame(seen)
       this.#pending = this.#pending.subarray(4 + length)
     }
     this.#notify()

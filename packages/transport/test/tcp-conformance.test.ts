@@ -1,5 +1,5 @@
 import type { RpcTransport } from '@hs/core'
-import { rpcConformance } from '@hs/core/testing'
+import { MemoryLogger, rpcConformance } from '@hs/core/testing'
 import { describe, it } from 'vitest'
 import { TcpTransport } from '../src/index.js'
 
@@ -8,7 +8,12 @@ describe('TcpTransport as an RpcTransport (CORE-35)', () => {
     const made: RpcTransport[] = []
     return {
       async create(name) {
-        const transport = new TcpTransport({ listen: '127.0.0.1:0', nodeId: name, drainTimeoutMs: 50 })
+        const transport = new TcpTransport({
+          listen: '127.0.0.1:0',
+          nodeId: name,
+          drainTimeoutMs: 50,
+          logger: new MemoryLogger(),
+        })
         await transport.start()
         made.push(transport)
         return transport

@@ -1,4 +1,4 @@
-import { HsError, messagePriorities, TimingWheel, type MessagePriority } from '@hs/core'
+import { HsError, messagePriorities, TimingWheel } from '@hs/core'
 import { VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -190,7 +190,7 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
   const clock = new VirtualClock()
   const calls = new OutboundCalls(clock, new TimingWheel({ clock }))
   const methods = new CalledMethods(new PriorityTable({ critical: 'critical', high: 'high', low: 'low' }))
-  const nameOf = (lane: Lane) => messagePriorities[lane] as MessagePriority
+  const nameOf = (lane: Lane) => messagePriorities[lane]
 
   const request = (lane: Lane, size = 0) => {
     const call = calls.take()

@@ -1,9 +1,11 @@
 /** What the tests of `TcpTransport` share: transports that are stopped at the end, and waiting without sleeping. */
-import { HsError, TransportError } from '@hs/core'
+import type { TransportError } from '@hs/core'
+import { HsError } from '@hs/core'
 import { MemoryLogger } from '@hs/core/testing'
 import { afterEach } from 'vitest'
 import { TcpTransport, type TcpTransportOptions } from '../src/index.js'
-import { RawServer, type RawPeer } from './raw-peer.js'
+import type { RawServer } from './raw-peer.js'
+import { type RawPeer } from './raw-peer.js'
 
 export const NOTHING = new Uint8Array(0)
 
