@@ -34,8 +34,12 @@ function snippetsOf(readme: string): Snippet[] {
   return snippets
 }
 
-const packages = readdirSync(join(root, 'packages')).filter((name) => existsSync(join(root, 'packages', name, 'README.md')))
-const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)].filter((path) => existsSync(join(root, path)))
+const packages = readdirSync(join(root, 'packages')).filter((name) =>
+  existsSync(join(root, 'packages', name, 'README.md')),
+)
+const readmes = ['README.md', ...packages.map((name) => `packages/${name}/README.md`)].filter((path) =>
+  existsSync(join(root, path)),
+)
 const snippets = readmes.flatMap(snippetsOf)
 const fileOf = (folder: string, index: number) => join(folder, `snippet-${index}.mts`)
 
