@@ -31,3 +31,14 @@ export {
   type ShardTableOptions,
   type ShardTableSnapshot,
 } from './shard-table.js'
+export { planCores, type CoreRequest, type Placement, type PlannedRequest, type PlanOptions } from './plan-cores.js'
+export type { HealthBucket, WorkerSlot } from './fleet.js'
+export {
+  WorkerPool,
+  type LeasedShard,
+  type WorkerPoolEvents,
+  type WorkerPoolOptions,
+  type WorkerPoolSnapshot,
+  type WorkerView,
+} from './worker-pool.js'
+export type { HeartbeatOutcome, RegistrationOutcome, WorkerHeartbeat, WorkerRegistration } from './worker-records.js'

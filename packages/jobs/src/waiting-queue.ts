@@ -1,0 +1,137 @@
+/**
+ * Everything that waits for cores, in the order in which it is planned: what has waited too long (longest first), then
+ * by rank, then the tenant with the fewest cores in use (max-min fairness), then more virtual users, then the given
+ * order. Finding the first and taking it out is O(log n), so planning costs what can be placed, not what waits.
+ * Source of the fairness: Ghodsi et al., "Dominant Resource Fairness" (NSDI 2011), with one resource.
+ */
+import { AUTO_RANK, EXCLUSIVE_RANK, isFairer, type Candidate } from './candidate.js'
+import type { Fleet } from './fleet.js'
+import { Shape } from './shape.js'
+
+export class WaitingQueue<T> {
+  readonly #shapes = new Map<string, Shape<T>>()
+  #size = 0
+  #walks = 0
+  /** The ends of the list of those that have not waited too long, in order of arrival. */
+  #oldest: Candidate<T> | null = null
+  #newest: Candidate<T> | null = null
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** To be called in order of `queuedAtMs`. */
+  add(candidate: Candidate<T>): void {
+    const key = Shape.keyOf(candidate)
+    let shape = this.#shapes.get(key)
+    if (shape === undefined) {
+      shape = new Shape<T>(key, candidate)
+      this.#shapes.set(key, shape)
+    }
+    shape.add(candidate)
+    candidate.tenant.waiting++
+    candidate.older = this.#newest
+    if (this.#newest === null) this.#oldest = candidate
+    else this.#newest.newer = candidate
+    this.#newest = candidate
+    this.#size++
+  }
+
+  /** Does nothing if it does not wait here. */
+  remove(candidate: Candidate<T>): void {
+    const { shape } = candidate
+    if (shape === null) return
+    if (candidate.agedGroup === null) this.#unlink(candidate)
+    shape.remove(candidate)
+    if (shape.size === 0) this.#shapes.delete(shape.key)
+    candidate.tenant.waiting--
+    this.#size--
+  }
+
+  /** What began to wait at `queuedAtMs` or earlier has waited too long. */
+  age(queuedAtMs: number): void {
+    for (
+      let candidate = this.#oldest;
+      candidate !== null && candidate.queuedAtMs <= queuedAtMs;
+      candidate = this.#oldest
+    ) {
+      this.#unlink(candidate)
+      candidate.shape?.age(candidate)
+    }
+  }
+
+  /** A walk over the candidates that some worker of `fleet` could run, in the order of planning. */
+  walk(fleet: Fleet): Walk<T> {
+    return new Walk(this.#shapes, fleet, ++this.#walks)
+  }
+
+  #unlink(candidate: Candidate<T>): void {
+    const { older, newer } = candidate
+    if (older === null) this.#oldest = newer
+    else older.newer = newer
+    if (newer === null) this.#newest = older
+    else newer.older = older
+    candidate.older = null
+    candidate.newer = null
+  }
+}
+
+/** Between two calls of `next` the candidate must be taken out of the queue or passed over. */
+export class Walk<T> {
+  readonly #shapes: ReadonlyMap<string, Shape<T>>
+  readonly #fleet: Fleet
+  readonly #number: number
+  #rank = EXCLUSIVE_RANK
+
+  constructor(shapes: ReadonlyMap<string, Shape<T>>, fleet: Fleet, number: number) {
+    this.#shapes = shapes
+    this.#fleet = fleet
+    this.#number = number
+  }
+
+  next(): Candidate<T> | undefined {
+    const aged = this.#firstAged()
+    if (aged !== undefined) return aged
+    for (; this.#rank <= AUTO_RANK; this.#rank++) {
+      const candidate = this.#firstOfRank(this.#rank)
+      if (candidate !== undefined) return candidate
+    }
+    return undefined
+  }
+
+  /** It does not fit: nor does anything of its shape, until something is given back. */
+  passOver({ shape }: Candidate<T>): void {
+    if (shape !== null) shape.passedOverIn = this.#number
+  }
+
+  /** Those of the exclusive rank that have not waited too long are left out. */
+  passOverExclusive(): void {
+    this.#rank = Math.max(this.#rank, EXCLUSIVE_RANK + 1)
+  }
+
+  #firstAged(): Candidate<T> | undefined {
+    let best: Candidate<T> | undefined
+    for (const shape of this.#shapes.values()) {
+      const candidate = shape.firstAged()
+      if (candidate === undefined || !shape.isCapable(this.#fleet)) continue
+      if (best === undefined || isOlder(candidate, best)) best = candidate
+    }
+    return best
+  }
+
+  #firstOfRank(rank: number): Candidate<T> | undefined {
+    let best: Candidate<T> | undefined
+    for (const shape of this.#shapes.values()) {
+      if (shape.passedOverIn === this.#number) continue
+      const candidate = shape.fresh.firstOfRank(rank)
+      if (candidate === undefined || !shape.isCapable(this.#fleet)) continue
+      if (best === undefined || isFairer(candidate, best)) best = candidate
+    }
+    return best
+  }
+}
+
+function isOlder<T>(a: Candidate<T>, b: Candidate<T>): boolean {
+  if (a.queuedAtMs !== b.queuedAtMs) return a.queuedAtMs < b.queuedAtMs
+  return a.rank === b.rank ? isFairer(a, b) : a.rank < b.rank
+}
