@@ -146,6 +146,7 @@ describe('consoleLogger (CORE-11)', () => {
       wide: Object.fromEntries(Array.from({ length: 5_000 }, (_, i) => [`k${i}`, i])),
     })
     expect(JSON.stringify(fields['deep'])).toContain('[Object]')
+    expect(fields['list']).toHaveLength(201)
     expect((fields['list'] as unknown[]).at(-1)).toBe('[99800 more]')
     expect(Object.keys(fields['wide'] as object)).toHaveLength(201)
   })

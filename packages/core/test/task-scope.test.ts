@@ -702,6 +702,14 @@ describe('TaskScope restart (CORE-21)', () => {
     expect(clock.pendingTimers).toBe(0)
   })
 
+  it('does not take the end of a running task that heeds the stop for a failure', async () => {
+    const scope = newScope()
+    const task = scope.spawn('a', untilAborted, { restart: {} })
+    await scope.stop()
+    expect(await task.result).toEqual({ status: 'cancelled' })
+    expect(reports()).toEqual([])
+  })
+
   it('with maxRestarts 0 fails at the first', async () => {
     const task = newScope().spawn('a', () => Promise.reject(new Error('x')), { restart: { maxRestarts: 0 } })
     expect(await task.result).toMatchObject({ status: 'failed', error: { code: 'TASK_RESTARTS_EXHAUSTED' } })

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { systemRandom } from '@hs/core'
 import { Xoshiro128 } from '../src/xoshiro.js'
 
@@ -135,5 +135,18 @@ describe('systemRandom', () => {
     expect(['a', 'b']).toContain(systemRandom.pick(['a', 'b']))
     expect(systemRandom.shuffle([1, 2, 3]).sort()).toEqual([1, 2, 3])
     expect(() => systemRandom.int(0)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  })
+
+  it('is seeded by each process anew, when it first draws', async () => {
+    const seeding = vi.spyOn(crypto, 'getRandomValues')
+    vi.resetModules()
+    const { systemRandom: other } = await import('../src/random.js')
+    expect(seeding).not.toHaveBeenCalled()
+    const drawn = [other.next(), other.next()]
+    expect(seeding).toHaveBeenCalledTimes(1)
+    vi.resetModules()
+    const { systemRandom: third } = await import('../src/random.js')
+    expect([third.next(), third.next()]).not.toEqual(drawn)
+    seeding.mockRestore()
   })
 })
