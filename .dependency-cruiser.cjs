@@ -52,7 +52,7 @@ module.exports = {
       comment: 'Layers 0 and 1 and the job domain run in browsers; what needs Node stands in a ./node subpath.',
       severity: 'error',
       from: { path: `^packages/(${[...layers[0], ...layers[1], 'jobs'].join('|')})/src/`, pathNot: '/src/node/' },
-      to: { dependencyTypes: ['core'] },
+      to: { dependencyTypes: ['core'], dependencyTypesNot: ['type-import', 'type-only'] },
     },
     {
       name: 'public-entry-only',
@@ -92,7 +92,6 @@ module.exports = {
   options: {
     tsConfig: { fileName: 'tsconfig.json' },
     tsPreCompilationDeps: true,
-    combinedDependencies: true,
     doNotFollow: { path: 'node_modules' },
     exclude: { path: '(^|/)dist/' },
     enhancedResolveOptions: {
