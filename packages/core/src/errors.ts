@@ -3,7 +3,7 @@
  * `HsError.is` recognises errors of another copy of the package too (the ESM and CommonJS builds are two copies,
  * between which `instanceof` fails).
  */
-import { isErrorLike, messageOf, toPlain, type Plain } from './plain.js'
+import { isErrorLike, messageOf, toPlain } from './plain.js'
 
 const brand = Symbol.for('@hs/core/HsError')
 
@@ -18,7 +18,8 @@ export interface HsErrorJson {
   readonly name: string
   readonly code: string
   readonly message: string
-  readonly details: { readonly [key: string]: Plain }
+  /** JSON-safe: bigints, cycles and the like are text. */
+  readonly details: Readonly<Record<string, unknown>>
   readonly cause?: { readonly name: string; readonly message: string; readonly code?: string }
 }
 
@@ -59,7 +60,7 @@ export class HsError extends Error {
       name: this.name,
       code: this.code,
       message: this.message,
-      details: toPlain(this.details) as { [key: string]: Plain },
+      details: toPlain(this.details) as Record<string, unknown>,
     }
     return this.cause === undefined ? json : { ...json, cause: causeJson(this.cause) }
   }
