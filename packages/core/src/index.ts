@@ -42,3 +42,18 @@ export {
 export * from './transport.js'
 export * from './datagram-channels.js'
 export * from './disk.js'
+export { msgpackCodec, type Codec, type MsgpackCodecOptions } from './codec.js'
+export { TimingWheel, type TimingWheelOptions, type TimingWheelSnapshot, type WheelTimer } from './timing-wheel.js'
+export type { Release, WaitOptions } from './wait.js'
+export { KeyedMutex, type KeyedMutexOptions } from './keyed-mutex.js'
+export { Semaphore, type SemaphoreOptions } from './semaphore.js'
+export { Condition, type ConditionOptions } from './condition.js'
+export { BoundedQueue, type BoundedQueueOptions, type BoundedQueueSnapshot } from './bounded-queue.js'
+export { RingBuffer } from './ring-buffer.js'
+export {
+  BoundedMap,
+  type BoundedMapOptions,
+  type BoundedMapSnapshot,
+  type EvictionReason,
+} from './bounded-map.js'
+export { Sequence } from './sequence.js'
