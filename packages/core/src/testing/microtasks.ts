@@ -14,25 +14,43 @@ interface Hook {
   disable(): unknown
 }
 
+type SetImmediate = (fn: () => void) => unknown
+
 // Taken when the module is loaded: fake timers installed later must not stop virtual time.
-const setImmediateThen = (globalThis as { setImmediate?: (fn: () => void) => unknown }).setImmediate
+const setImmediateThen =
+  (globalThis as { setImmediate?: SetImmediate }).setImmediate ??
+  // Some test environments take it away to look like a browser.
+  (builtin('timers') as { setImmediate?: SetImmediate } | undefined)?.setImmediate
 const queueMicrotaskThen = globalThis.queueMicrotask
 
 /** Calls `fn` in a macrotask of its own, after everything that is queued now. */
 const takeTurn: (fn: () => void) => void =
-  typeof setImmediateThen === 'function' ? (fn) => void setImmediateThen(fn) : messageTurns()
+  setImmediateThen === undefined ? messageTurns() : (fn) => void setImmediateThen(fn)
 
 function messageTurns(): (fn: () => void) => void {
   const waiting: (() => void)[] = []
   let channel: MessageChannel | undefined
-  return (fn) => {
-    if (channel === undefined) {
-      channel = new MessageChannel()
-      channel.port1.onmessage = () => waiting.shift()?.()
+  const open = () => {
+    const opened = new MessageChannel()
+    opened.port1.onmessage = () => {
+      waiting.shift()?.()
+      if (waiting.length > 0) return
+      // An open one would keep a process alive.
+      opened.port1.close()
+      channel = undefined
     }
+    return opened
+  }
+  return (fn) => {
+    channel ??= open()
     waiting.push(fn)
     channel.port2.postMessage(null)
   }
+}
+
+/** A module of Node without an import of it: this file must load in browsers too. */
+function builtin(id: string): unknown {
+  return (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process?.getBuiltinModule?.(id)
 }
 
 /** So many timers in a row that needed a turn show that watching does not pay, for as many turns. */
@@ -99,15 +117,14 @@ export function isQuiet(): boolean {
 let made: { from: unknown; hook: Hook | null } | undefined
 
 function hookFor(): Hook | null {
-  const builtin = (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process?.getBuiltinModule
-  if (typeof builtin !== 'function') return null
-  if (made?.from !== builtin) made = { from: builtin, hook: makeHook(builtin) }
+  const hooks = builtin('async_hooks') as Partial<Hooks> | undefined
+  if (hooks === undefined) return null
+  if (made?.from !== hooks) made = { from: hooks, hook: makeHook(hooks) }
   return made.hook
 }
 
-function makeHook(builtin: (id: string) => unknown): Hook | null {
-  const hooks = builtin('async_hooks') as Partial<Hooks> | undefined
-  if (typeof hooks?.createHook !== 'function') return null
+function makeHook(hooks: Partial<Hooks>): Hook | null {
+  if (typeof hooks.createHook !== 'function') return null
   const created = hooks.createHook({
     init(_id, type) {
       stirred = true

@@ -65,7 +65,7 @@ export class PlaceHeap {
     places[at] = place
   }
 
-  reset(): void {
+  clear(): void {
     this.size = 0
   }
 

@@ -1,57 +1,61 @@
 /**
- * Timers that are due within the next 8 seconds, in a slot for each millisecond, at a cost that does not depend on how
- * many there are. In a slot they form a list in order, which is nearly always built at its end; a newcomer that would
- * have to go far into it is refused, and so is what is due later.
+ * The timers of one block of time, in a slot for each millisecond. In a slot they form a list in order, which is
+ * nearly always built at its end; a newcomer that would have to go far into it is refused.
  * Source: R. Brown, "Calendar queues" (1988), with a fixed width and number of slots.
  */
 
 import type { TimerTable } from './timer-table.js'
 
-const SLOTS = 8_192
-const MASK = SLOTS - 1
+export const BLOCK_MS = 8_192
+const MASK = BLOCK_MS - 1
 /** Steps into a list before a newcomer is refused. */
 const MAX_STEPS = 8
 
+/** Blocks begin at whole multiples of their length. */
+export function blockOf(ms: number): number {
+  return Math.floor(ms / BLOCK_MS)
+}
+
 export class SlotWheel {
   readonly #table: TimerTable
+  /** Only to be changed while there are no timers. */
+  block = 0
   /** Timers in the wheel. */
   size = 0
   /** First and last place of each slot's list; 0 if it is empty. */
-  readonly #lists = new Int32Array(2 * SLOTS)
+  readonly #lists = new Int32Array(2 * BLOCK_MS)
   /** One bit a slot: whether its list holds anything. */
-  readonly #occupied = new Int32Array(SLOTS / 32)
-  /** No earlier millisecond has timers. Only meaningful while there are any. */
-  #firstTick = 0
+  readonly #occupied = new Int32Array(BLOCK_MS / 32)
+  /** All slots before this one are empty. */
+  #firstSlot = 0
 
   constructor(table: TimerTable) {
     this.#table = table
   }
 
-  /** False if it is due too late for the wheel, or in the midst of many others. */
-  add(place: number, now: number): boolean {
-    const tick = Math.floor(this.#table.dueOf(place))
-    if (!(tick - Math.floor(now) <= MASK)) return false
-    const slot = tick & MASK
+  /** False if it is due in another block, or in the midst of many others. */
+  add(place: number): boolean {
+    const due = this.#table.dueOf(place)
+    if (blockOf(due) !== this.block) return false
+    const slot = Math.floor(due) & MASK
     if (!this.#insert(slot, place)) return false
-    if (this.size === 0 || tick < this.#firstTick) this.#firstTick = tick
+    if (this.size === 0 || slot < this.#firstSlot) this.#firstSlot = slot
     this.size++
     return true
   }
 
-  /** The place of the first timer; 0 if the wheel is empty. */
+  /** The place of the first timer; 0 if there is none. */
   first(): number {
     if (this.size === 0) return 0
-    const slot = this.#firstTick & MASK
-    const first = this.#lists[2 * slot] as number
+    const first = this.#lists[2 * this.#firstSlot] as number
     if (first !== 0) return first
-    const occupied = this.#nextOccupied(slot)
-    this.#firstTick += (occupied - slot) & MASK
-    return this.#lists[2 * occupied] as number
+    this.#firstSlot = this.#nextOccupied(this.#firstSlot)
+    return this.#lists[2 * this.#firstSlot] as number
   }
 
   /** Takes out what `first` returned. */
   removeFirst(): void {
-    const slot = this.#firstTick & MASK
+    const slot = this.#firstSlot
     const lists = this.#lists
     const rest = this.#table.next[lists[2 * slot] as number] as number
     lists[2 * slot] = rest
@@ -61,15 +65,10 @@ export class SlotWheel {
     this.#occupied[slot >> 5] = (this.#occupied[slot >> 5] as number) & ~(1 << slot)
   }
 
-  /** Begins anew without timers. */
-  reset(): void {
+  clear(): void {
     this.size = 0
     this.#lists.fill(0)
     this.#occupied.fill(0)
-  }
-
-  #occupy(slot: number): void {
-    this.#occupied[slot >> 5] = (this.#occupied[slot >> 5] as number) | (1 << slot)
   }
 
   #insert(slot: number, place: number): boolean {
@@ -81,7 +80,7 @@ export class SlotWheel {
       next[place] = 0
       lists[2 * slot] = place
       lists[2 * slot + 1] = place
-      this.#occupy(slot)
+      this.#occupied[slot >> 5] = (this.#occupied[slot >> 5] as number) | (1 << slot)
       return true
     }
     if (table.isBefore(last, place)) {
@@ -106,16 +105,12 @@ export class SlotWheel {
     return false
   }
 
-  /** The first occupied slot after this one, going around. There is one. */
+  /** The first occupied slot after this one. There is one. */
   #nextOccupied(slot: number): number {
     const occupied = this.#occupied
-    const words = occupied.length
     let word = slot >> 5
     let bits = (occupied[word] as number) & (-1 << (slot & 31))
-    while (bits === 0) {
-      word = word + 1 === words ? 0 : word + 1
-      bits = occupied[word] as number
-    }
+    while (bits === 0) bits = occupied[++word] as number
     return 32 * word + 31 - Math.clz32(bits & -bits)
   }
 }

@@ -1,15 +1,17 @@
 /**
- * The timers of a virtual clock in order of (due time, order of setting).
+ * The timers of a virtual clock in order of (due time, order of setting), at a cost that hardly depends on how many
+ * there are: those of the block of time at hand wait in a wheel, those of later blocks unsorted until their block
+ * comes. A heap takes what fits in neither: what is due very late, before the wheel's block, or in the midst of many
+ * at one millisecond. Whichever of wheel and heap has the earlier timer is served, so either may hold any.
  *
- * What is due soon waits in a wheel, at a cost that does not depend on how many there are; what is due later waits in
- * a heap; whichever has the earlier timer is served, so nothing ever moves from one to the other. A cancelled timer
- * keeps its place until it comes up, or until more are cancelled than wait: what is kept is at most twice what is
- * needed.
+ * A cancelled timer keeps its place until it comes up, or until more are cancelled than wait: what is kept is at most
+ * twice what is needed.
  */
 
 import type { Timer } from '../clock.js'
+import { FarBlocks } from './far-blocks.js'
 import { PlaceHeap } from './place-heap.js'
-import { SlotWheel } from './slot-wheel.js'
+import { BLOCK_MS, blockOf, SlotWheel } from './slot-wheel.js'
 import { TimerTable, type Callback } from './timer-table.js'
 
 /** Below this many cancelled timers, tidying up is not worth a pass. */
@@ -18,30 +20,38 @@ const MIN_CANCELLED = 64
 export class TimerQueue {
   readonly #table = new TimerTable()
   readonly #wheel = new SlotWheel(this.#table)
+  readonly #far = new FarBlocks(this.#table)
   readonly #heap = new PlaceHeap(this.#table)
   #cancelled = 0
   #nextIsInWheel = false
 
   /** Timers that will still fire. */
   get live(): number {
-    return this.#wheel.size + this.#heap.size - this.#cancelled
+    return this.#wheel.size + this.#far.size + this.#heap.size - this.#cancelled
   }
 
   /** `now` never falls, and `due` is not before it. */
   add(now: number, due: number, fn: Callback): Timer {
     const place = this.#table.add(due, fn)
-    if (!this.#wheel.add(place, now)) this.#heap.add(place)
+    // The blocks that wait are later than now: whatever begins at or before a time is opened before time gets there.
+    if (this.#wheel.size === 0) this.#wheel.block = blockOf(now)
+    this.#put(place)
     if (this.#cancelled > MIN_CANCELLED && this.#cancelled > this.live) this.#rebuild(now)
     return new QueuedTimer(this, place, this.#table.orderOf(place))
   }
 
-  /** When the next timer is due; `Infinity` if there is none. */
-  nextDue(): number {
-    const inWheel = this.#firstOf(this.#wheel)
-    const inHeap = this.#heap.size === 0 ? 0 : this.#firstOf(this.#heap)
-    this.#nextIsInWheel = inWheel !== 0 && (inHeap === 0 || this.#table.isBefore(inWheel, inHeap))
-    if (this.#nextIsInWheel) return this.#table.dueOf(inWheel)
-    return inHeap === 0 ? Infinity : this.#table.dueOf(inHeap)
+  /** When the next timer is due, if that is at or before `end`; else `Infinity`. Time may then move so far. */
+  nextDue(end: number): number {
+    for (;;) {
+      const inWheel = this.#firstOf(this.#wheel)
+      const inHeap = this.#heap.size === 0 ? 0 : this.#firstOf(this.#heap)
+      if (inWheel === 0 && this.#opensBlock(inHeap === 0 ? end : Math.min(end, this.#table.dueOf(inHeap)))) continue
+      this.#nextIsInWheel = inWheel !== 0 && (inHeap === 0 || this.#table.isBefore(inWheel, inHeap))
+      const place = this.#nextIsInWheel ? inWheel : inHeap
+      if (place === 0) return Infinity
+      const due = this.#table.dueOf(place)
+      return due <= end ? due : Infinity
+    }
   }
 
   /** Takes the timer that `nextDue` found just now, and returns its callback. */
@@ -62,23 +72,48 @@ export class TimerQueue {
     this.#cancelled++
   }
 
-  /** The first live timer; cancelled ones before it are removed. */
+  #put(place: number): void {
+    if (this.#wheel.add(place)) return
+    if (this.#far.add(place, blockOf(this.#table.dueOf(place)), this.#wheel.block)) return
+    this.#heap.add(place)
+  }
+
+  /** Brings the next block into the empty wheel, if there is one that begins at or before `end`. */
+  #opensBlock(end: number): boolean {
+    if (this.#far.size === 0) return false
+    const block = this.#far.firstBlock()
+    if (block * BLOCK_MS > end) return false
+    this.#wheel.block = block
+    this.#far.takeFirst((place) => {
+      if (this.#table.callbackOf(place) === undefined) this.#forget(place)
+      else if (!this.#wheel.add(place)) this.#heap.add(place)
+    })
+    return true
+  }
+
+  /** The first live timer; cancelled ones before it are forgotten. */
   #firstOf(part: SlotWheel | PlaceHeap): number {
     for (;;) {
       const place = part.first()
       if (place === 0 || this.#table.callbackOf(place) !== undefined) return place
       part.removeFirst()
-      this.#table.remove(place)
-      this.#cancelled--
+      this.#forget(place)
     }
+  }
+
+  #forget(cancelled: number): void {
+    this.#table.remove(cancelled)
+    this.#cancelled--
   }
 
   #rebuild(now: number): void {
     const waiting = this.#table.tidy()
     this.#cancelled = 0
-    this.#heap.reset()
-    this.#wheel.reset()
-    for (const place of waiting) if (!this.#wheel.add(place, now)) this.#heap.add(place)
+    this.#wheel.clear()
+    this.#far.clear()
+    this.#heap.clear()
+    this.#wheel.block = blockOf(now)
+    for (const place of waiting) this.#put(place)
   }
 }
 

@@ -82,9 +82,12 @@ export class TimerTable {
   }
 
   #setCallback(place: number, fn: Callback | undefined): void {
-    const piece = this.#callbacks[place >> PIECE_BITS]
-    if (piece === undefined) this.#callbacks.push([fn])
-    else piece[place & (PIECE - 1)] = fn
+    let piece = this.#callbacks[place >> PIECE_BITS]
+    if (piece === undefined) {
+      piece = new Array<Callback | undefined>(PIECE)
+      this.#callbacks.push(piece)
+    }
+    piece[place & (PIECE - 1)] = fn
   }
 
   #grow(): void {

@@ -92,7 +92,7 @@ export class VirtualClock implements Clock {
 
   /** When the next timer fires, or null if none is set. */
   get nextTimerAt(): number | null {
-    const due = this.#queue.nextDue()
+    const due = this.#queue.nextDue(Infinity)
     return due === Infinity ? null : due
   }
 
@@ -105,7 +105,7 @@ export class VirtualClock implements Clock {
     this.#begin()
     try {
       const end = this.#now + ms
-      for (let due = this.#queue.nextDue(); due <= end; due = this.#queue.nextDue()) this.#fireNext(due)
+      for (let due = this.#queue.nextDue(end); due <= end; due = this.#queue.nextDue(end)) this.#fireNext(due)
       this.#now = end
     } catch (failure) {
       this.#errors.push(failure)
@@ -121,7 +121,7 @@ export class VirtualClock implements Clock {
     checkSpan('advanceAsync', ms)
     const end = this.#now + ms
     await this.#drive(() => {
-      const due = this.#queue.nextDue()
+      const due = this.#queue.nextDue(end)
       if (due <= end) return due
       this.#now = end
       return DONE
@@ -166,11 +166,11 @@ export class VirtualClock implements Clock {
     const end = this.#now + limitMs
     await this.#drive(() => {
       if (condition()) return DONE
-      const due = this.#queue.nextDue()
+      const due = this.#queue.nextDue(end)
       if (due <= end) return due
       const pending = this.pendingTimers
-      if (due < Infinity) this.#now = end
-      const why = due < Infinity ? 'the limit passed' : 'no timer is left'
+      if (pending > 0) this.#now = end
+      const why = pending > 0 ? 'the limit passed' : 'no timer is left'
       throw new TimeoutError(`${operation} (${why}: ${pending} pending timers at ${this.#now} ms)`, limitMs)
     })
   }
