@@ -45,7 +45,7 @@ export class ByteGatherer {
     this.#closeTail()
     const [first] = this.#pieces
     if (first !== undefined && this.#pieces.length === 1) return first
-    const joined = new Uint8Array(this.#size)
+    const joined = unwrittenBytes(this.#size)
     let at = 0
     for (const piece of this.#pieces) {
       joined.set(piece, at)
@@ -56,7 +56,7 @@ export class ByteGatherer {
 
   #openTail(): Uint8Array {
     const bytes = Math.min(Math.max(MIN_TAIL_BYTES, this.#size), MAX_TAIL_BYTES)
-    this.#tail = new Uint8Array(bytes)
+    this.#tail = unwrittenBytes(bytes)
     this.#tailUsed = 0
     return this.#tail
   }
@@ -71,4 +71,9 @@ export class ByteGatherer {
 /** A plain `Uint8Array`, whatever `source` is: a `Buffer` would hand its subclass on to users. */
 export function viewOf(source: Uint8Array, start: number, end: number): Uint8Array {
   return new Uint8Array(source.buffer, source.byteOffset + start, end - start)
+}
+
+/** Not zeroed: whoever takes it overwrites all that is shown of it. */
+export function unwrittenBytes(length: number): Uint8Array {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer, 0, length)
 }

@@ -2,19 +2,21 @@
  * Copies of small bodies, many to an allocation: a body given to `request` may be used again by its caller at once,
  * while the transport may need it until it is answered.
  */
+import { unwrittenBytes } from './byte-gatherer.js'
+
 const POOL_BYTES = 16_384
 /** Larger ones have memory of their own, so that one of them does not keep a pool alive for others. */
 const MAX_POOLED_BYTES = 2_048
 
 export class BytePool {
-  #pool = new ArrayBuffer(0)
+  #pool: ArrayBufferLike = new ArrayBuffer(0)
   #used = 0
 
   copy(bytes: Uint8Array): Uint8Array {
     const { length } = bytes
     if (length > MAX_POOLED_BYTES) return copyOf(bytes)
     if (this.#used + length > this.#pool.byteLength) {
-      this.#pool = Buffer.allocUnsafeSlow(POOL_BYTES).buffer
+      this.#pool = unwrittenBytes(POOL_BYTES).buffer
       this.#used = 0
     }
     const copy = new Uint8Array(this.#pool, this.#used, length)
@@ -25,8 +27,7 @@ export class BytePool {
 }
 
 function copyOf(bytes: Uint8Array): Uint8Array {
-  // Not zeroed first, as `new Uint8Array` would be.
-  const copy = new Uint8Array(Buffer.allocUnsafeSlow(bytes.length).buffer)
+  const copy = unwrittenBytes(bytes.length)
   copy.set(bytes)
   return copy
 }

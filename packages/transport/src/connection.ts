@@ -1,23 +1,25 @@
 /**
- * One connection between two ends, from the dial or accept to the end of its socket: greeting, frames in and out,
- * signs of life, farewell. Every request that was given to it is settled by it exactly once, or handed back to its
- * owner when the peer says goodbye before having taken it.
+ * One connection between two ends, from the dial or accept to the end of its socket: greeting, frames in, signs of
+ * life, farewell. What it sends is `OutgoingTraffic`, what the peer asks `InboundRequests`. Every request that was
+ * given to it is settled exactly once, or handed back to its owner when the peer says goodbye before having taken it.
  *
  * connecting (dialled only) → greeting → open → leaving (a goodbye was said or heard) → closing (only the socket is
  * left) → closed; and from any of them to closing when something goes wrong.
  */
-import { TransportError, type Clock, type PeerIdentity } from '@hs/core'
+import type { Clock, PeerIdentity, TransportError } from '@hs/core'
 import type { Duplex } from 'node:stream'
 import { BodyCompression } from './body-compression.js'
 import { viewOf } from './byte-gatherer.js'
 import { FrameReader, type FrameSink } from './frame-reader.js'
-import { isRefusalReason, judge, type Refusal, type RefusalReason } from './greeting.js'
+import { isRefusalReason, judge, type Refusal } from './greeting.js'
+import type { InboundCall } from './inbound-call.js'
 import { InboundRequests, type AnswerPath, type ServingEnvironment, type Violation } from './inbound-requests.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { Lane } from './methods.js'
-import { OutboundCall, type CallHolder } from './outbound-call.js'
-import { failMessage, Outbox, type Message } from './outbox.js'
-import { NO_BODY, OutgoingFrame } from './outgoing-frame.js'
+import type { OutboundCall } from './outbound-call.js'
+import type { Message } from './outbox.js'
+import type { OutgoingFrame } from './outgoing-frame.js'
+import { OutgoingTraffic, type TrafficEnvironment, type TrafficHost } from './outgoing-traffic.js'
 import {
   decodeError,
   decodeGoaway,
@@ -28,28 +30,12 @@ import {
   type Goaway,
   type Hello,
 } from './payloads.js'
-import { PendingCalls } from './pending-calls.js'
-import { SocketWriter, type Scratch } from './socket-writer.js'
 import { helloOf, type TcpSettings } from './tcp-options.js'
 import type { Direction, TcpRejections } from './tcp-stats.js'
-import {
-  encodeFrame,
-  FLAG_DEFLATED,
-  FRAME_TYPES,
-  HEADER_BYTES,
-  MAX_HELLO_LENGTH,
-  MAX_ID,
-  MIN_LENGTH,
-  PING_BYTES,
-} from './wire.js'
+import { ended, unreached, type EndCode } from './transport-errors.js'
+import { encodeFrame, FLAG_DEFLATED, FRAME_TYPES, MAX_HELLO_LENGTH, MIN_LENGTH, PING_BYTES } from './wire.js'
 
-export interface ConnectionEnvironment extends ServingEnvironment {
-  readonly settings: TcpSettings
-  readonly scratch: Scratch
-}
-
-/** What a connection's end means to those who used it: it was lost, or this end or the peer had said goodbye. */
-export type EndCode = 'CONNECTION_LOST' | 'CLOSED'
+export interface ConnectionEnvironment extends ServingEnvironment, TrafficEnvironment {}
 
 export interface ConnectionOwner {
   onOpen(connection: Connection, peer: PeerIdentity): void
@@ -66,7 +52,7 @@ export interface ConnectionOwner {
 
 type State = 'connecting' | 'greeting' | 'open' | 'leaving' | 'closing' | 'closed'
 
-export class Connection implements FrameSink, CallHolder, AnswerPath {
+export class Connection implements FrameSink, AnswerPath, TrafficHost {
   readonly direction: Direction
   /** What was dialled, or the socket's own remote address. Never what a peer claims. */
   readonly address: string
@@ -76,30 +62,20 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
   readonly #owner: ConnectionOwner
   readonly #socket: Duplex
   readonly #reader: FrameReader
-  readonly #writer: SocketWriter
-  readonly #outbox: Outbox
-  readonly #pending = new PendingCalls()
+  readonly #traffic: OutgoingTraffic
   /** For connecting, the greeting, then silence, at last the peer's farewell. */
   readonly #watch: LazyTimer
   readonly #idle: LazyTimer | null
   #frameTimer: LazyTimer | null = null
-  #writeTimer: LazyTimer | null = null
   #state: State
   #connectionClass: ConnectionClass
   #peer: PeerIdentity | null = null
   #inbound: InboundRequests | null = null
   #compression: BodyCompression | null = null
-  /** The smaller one of both ends, once the peer's is known. */
-  #slots: number
-  #maxSendLength: number
   /** When the bytes came that are looked at now. */
   #nowMs: number
   #lastUsedMs: number
-  #isReading = false
   #pinged = false
-  #flushQueued = false
-  /** Whose frame was cut, the rest being still to be written. */
-  #cut: Message | null = null
   #saidGoodbye = false
   /** Something was in flight when goodbye was said: then the peer's farewell is awaited, lest its last bytes be lost. */
   #lingers = false
@@ -116,7 +92,7 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     connectionClass: ConnectionClass,
     address: string,
   ) {
-    const { settings, clock, wheel, scratch, counters } = environment
+    const { settings, clock, wheel } = environment
     this.#environment = environment
     this.#settings = settings
     this.#clock = clock
@@ -125,11 +101,8 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     this.direction = direction
     this.#connectionClass = connectionClass
     this.address = address
-    this.#slots = settings.maxInFlight
-    this.#maxSendLength = settings.maxFrameBytes
     this.#reader = new FrameReader(this, MAX_HELLO_LENGTH)
-    this.#writer = new SocketWriter(socket, scratch, counters.totals)
-    this.#outbox = new Outbox(settings)
+    this.#traffic = new OutgoingTraffic(environment, this, socket)
     this.#watch = new LazyTimer(clock, wheel, () => this.#onWatch())
     this.#idle = direction === 'outbound' ? new LazyTimer(clock, wheel, () => this.#onIdle()) : null
     this.#nowMs = clock.now()
@@ -143,7 +116,7 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
       this.#watch.set(this.#nowMs, settings.handshakeTimeoutMs)
     }
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
-    socket.on('drain', () => this.#onDrain())
+    socket.on('drain', () => this.#traffic.onDrain())
     socket.on('end', () => this.#onEnd())
     socket.on('error', (error) => {
       this.#socketError = error
@@ -177,15 +150,15 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
   }
 
   get outboundInFlight(): number {
-    return this.#pending.size
+    return this.#traffic.inFlight
   }
 
   get inboundInFlight(): number {
-    return this.#inbound?.size ?? 0
+    return this.#inbound === null ? 0 : this.#inbound.size
   }
 
   get queuedBytes(): number {
-    return this.#outbox.bytes + this.#writer.restBytes
+    return this.#traffic.queuedBytes
   }
 
   /** When the last request, notification or answer came or was given to it. */
@@ -195,11 +168,11 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
 
   /** The length of the largest frame that may be sent, as far as is known. */
   get maxSendLength(): number {
-    return this.#maxSendLength
+    return this.#traffic.terms.maxSendLength
   }
 
   queuedMessages(lane: Lane): number {
-    return this.#outbox.messages(lane)
+    return this.#traffic.queuedMessages(lane)
   }
 
   /** Resolves with what was agreed; rejects if the peer cannot be reached. */
@@ -208,55 +181,15 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     return new Promise((resolve, reject) => this.#whenOpen.push({ resolve, reject }))
   }
 
-  /**
-   * Whether a message may be added within the bounds, after what can be done for it: writing what the socket takes,
-   * and shedding what waits at lower priorities.
-   */
+  /** Whether a message may be added within the bounds. */
   admit(lane: Lane, bytes: number): boolean {
-    if (this.#admits(lane, bytes)) return true
-    this.flush()
-    if (this.#admits(lane, bytes)) return true
-    for (const message of this.#outbox.displace(lane, bytes)) this.#shed(message)
-    return this.#admits(lane, bytes)
+    return this.#traffic.admit(lane, bytes)
   }
 
-  /** Takes over a request that was admitted. */
-  addRequest(call: OutboundCall, nowMs: number): void {
-    call.holder = this
-    this.#outbox.addRequest(call)
+  /** Takes over a request or notification that was admitted. */
+  add(message: Message, nowMs: number): void {
+    this.#traffic.add(message)
     this.#touch(nowMs)
-    this.#flushSoon()
-  }
-
-  /** Takes over a notification that was admitted. */
-  addNotification(frame: OutgoingFrame, nowMs: number): void {
-    this.#outbox.addFrame(frame)
-    this.#touch(nowMs)
-    this.#flushSoon()
-  }
-
-  /** The caller waits no more (`CallHolder`). */
-  release(call: OutboundCall): void {
-    if (!call.written) {
-      this.#outbox.remove(call)
-      return
-    }
-    this.#takePending(call.id)
-    this.#sendControl(FRAME_TYPES.cancel, NO_BODY, call.id)
-    this.#onSlotFree()
-  }
-
-  /** An answer (`AnswerPath`). */
-  send(frame: OutgoingFrame): void {
-    if (!this.isUp) return
-    this.#outbox.addFrame(frame)
-    if (this.#outbox.bytes > this.#settings.maxQueuedBytes) this.#holdBack()
-    this.#flushSoon()
-  }
-
-  /** A handler has ended that nobody waits for (`AnswerPath`). */
-  onDropped(): void {
-    this.#finishIfQuiet()
   }
 
   /** Says goodbye: what is in flight goes on, nothing new is taken, then the socket is closed. */
@@ -266,44 +199,59 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     this.#saidGoodbye = true
     this.#lingers = !this.#isQuiet
     this.#state = 'leaving'
-    this.#sendControl(FRAME_TYPES.goaway, encodeGoaway(reason, '', this.#inbound.refuse()))
+    this.#traffic.addControl(FRAME_TYPES.goaway, encodeGoaway(reason, '', this.#inbound.refuse()))
     this.#owner.onLeaving(this)
-    this.flush()
+    this.#traffic.flush()
   }
 
   /** This end stops: as `leave`, and requests that were not written will not be. */
   stop(): void {
-    this.flush()
-    for (const message of this.#outbox.drain(false))
-      failMessage(message, this.#endError('CLOSED', 'it is stopping', true))
+    this.#traffic.flush()
+    this.#traffic.failWaiting(ended(this.address, 'CLOSED', 'this end is stopping', true, null))
     // Who was refused gets no more time to read why; other sockets that are closing have last answers to deliver.
     if (this.#state === 'closing' && this.#refusal !== null) this.#socket.destroy()
     else this.leave('stopping')
   }
 
   /** Ends it at once. */
-  terminate(code: EndCode, message: string): void {
-    this.#settle(code, message)
+  terminate(code: EndCode, why: string): void {
+    this.#settle(code, why)
     this.#socket.destroy()
   }
 
-  /** Gives to the socket whatever it takes now. */
-  flush(): void {
-    this.#flushQueued = false
-    const writer = this.#writer
-    if (!this.isUp || writer.blocked) return
-    while (writer.begin()) {
-      if (this.#cut !== null && !writer.isWithinFrame) this.#onWritten(this.#cut)
-      this.#fillBatch()
-      if (!writer.finish()) break
-    }
-    if (writer.blocked) this.#awaitDrain()
-    if (this.#reader.paused && this.#outbox.bytes <= this.#settings.maxQueuedBytes / 2) this.#resumeSoon()
+  // What the parts tell
+
+  /** `AnswerPath` */
+  send(frame: OutgoingFrame): void {
+    if (!this.isUp) return
+    this.#traffic.addAnswer(frame)
+    this.#holdBackIfFull()
+  }
+
+  /** `AnswerPath` */
+  onDropped(): void {
     this.#finishIfQuiet()
   }
 
-  // Reading
+  /** `TrafficHost` */
+  onAnswerWritten(call: InboundCall): void {
+    this.#inbound?.onWritten(call)
+  }
 
+  /** `TrafficHost` */
+  onFlushed(): void {
+    if (this.#reader.paused && this.queuedBytes <= this.#settings.maxQueuedBytes / 2) {
+      process.nextTick(() => this.#resume())
+    }
+    this.#finishIfQuiet()
+  }
+
+  /** `TrafficHost` */
+  onSlowPeer(): void {
+    this.#reject('slowPeer', `it took nothing for ${this.#settings.writeTimeoutMs} ms`)
+  }
+
+  /** `FrameSink` */
   onFrame(type: number, flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#state === 'greeting') {
       this.#onGreeting(type, flags, bytes, start, end)
@@ -314,11 +262,63 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     if (violation !== null) this.#violated(violation)
   }
 
+  /** `FrameSink` */
   onBadLength(length: number): void {
-    this.#reject(
-      'frameTooLarge',
-      `it sent a frame of length ${length}, ${MIN_LENGTH} to ${this.#reader.limit} are allowed`,
+    const allowed = `${MIN_LENGTH} to ${this.#reader.limit} are allowed`
+    this.#reject('frameTooLarge', `it sent a frame of length ${length}, ${allowed}`)
+  }
+
+  // Reading
+
+  #onData(chunk: Buffer): void {
+    if (this.#state === 'closing') return
+    const nowMs = this.#clock.now()
+    this.#nowMs = nowMs
+    this.#environment.counters.totals.bytesReceived += chunk.length
+    this.#pinged = false
+    if (this.isUp) this.#watch.set(nowMs, this.#settings.keepaliveMs)
+    this.#reader.push(chunk, nowMs)
+    this.#afterReading()
+  }
+
+  #afterReading(): void {
+    this.#watchFrame()
+    if (this.queuedBytes > 0) this.#traffic.flush()
+  }
+
+  /** A frame may not drip for ever. What this end holds back itself counts against nobody. */
+  #watchFrame(): void {
+    const sinceMs = this.#reader.partialSinceMs
+    if (sinceMs < 0 || this.#reader.paused || !(this.isUp || this.#state === 'greeting')) {
+      this.#frameTimer?.clear()
+      return
+    }
+    const { clock, wheel, settings } = this.#environment
+    this.#frameTimer ??= new LazyTimer(clock, wheel, () =>
+      this.#reject('frameTimeout', `it took longer than ${settings.frameTimeoutMs} ms for one frame`),
     )
+    this.#frameTimer.set(sinceMs, settings.frameTimeoutMs)
+  }
+
+  /** Where answers exceed what may wait, nothing more is read, so that nothing more is answered. */
+  #holdBackIfFull(): void {
+    const { maxQueuedBytes } = this.#settings
+    if (this.queuedBytes <= maxQueuedBytes) return
+    this.#traffic.flush()
+    if (this.queuedBytes <= maxQueuedBytes || this.#reader.paused || !this.isUp) return
+    this.#reader.pause()
+    this.#socket.pause()
+    this.#watch.clear()
+    this.#frameTimer?.clear()
+  }
+
+  #resume(): void {
+    if (!this.isUp || !this.#reader.paused) return
+    this.#nowMs = this.#clock.now()
+    this.#watch.set(this.#nowMs, this.#settings.keepaliveMs)
+    this.#reader.resume(this.#nowMs)
+    this.#afterReading()
+    if (!this.#reader.paused && this.isUp) this.#socket.resume()
   }
 
   #onOpenFrame(
@@ -350,7 +350,8 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
         return null
       case FRAME_TYPES.ping:
         if (end - start !== PING_BYTES) return 'PING has not 8 bytes'
-        this.#sendControl(FRAME_TYPES.pong, viewOf(bytes, start, end))
+        this.#traffic.addControl(FRAME_TYPES.pong, viewOf(bytes, start, end))
+        this.#holdBackIfFull()
         return null
       case FRAME_TYPES.pong:
         return end - start === PING_BYTES ? null : 'PONG has not 8 bytes'
@@ -374,196 +375,33 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     const wired = viewOf(bytes, start, end)
     const body = deflated ? (this.#compression?.inflate(wired) ?? null) : wired
     if (body === null) return 'a body cannot be inflated within maxFrameBytes'
-    const call = this.#takePending(id)
-    if (call === undefined) {
-      this.#environment.counters.totals.lateResponses++
-      return null
-    }
-    this.#touch(this.#nowMs)
+    const call = this.#answered(id)
+    if (call === undefined) return null
     call.succeed(body)
-    this.#onSlotFree()
+    this.#finishIfQuiet()
     return null
   }
 
   #onError(id: number, bytes: Uint8Array, start: number, end: number): void {
-    const call = this.#takePending(id)
-    if (call === undefined) {
-      this.#environment.counters.totals.lateResponses++
-      return
-    }
-    this.#touch(this.#nowMs)
+    const call = this.#answered(id)
+    if (call === undefined) return
     call.fail(decodeError(bytes, start, end, call.method.name, this.address))
-    this.#onSlotFree()
+    this.#finishIfQuiet()
+  }
+
+  /** The request that an answer is for; undefined if nobody waits for it any more. */
+  #answered(id: number): OutboundCall | undefined {
+    const call = this.#traffic.takePending(id)
+    if (call === undefined) this.#environment.counters.totals.lateResponses++
+    else this.#touch(this.#nowMs)
+    return call
   }
 
   #onGoodbye(goaway: Goaway): void {
     this.#state = 'leaving'
     this.#owner.onLeaving(this)
-    const returned: Message[] = goaway.lastId === undefined ? [] : this.#pending.takeAbove(goaway.lastId)
-    if (returned.includes(this.#cut as Message)) this.#cut = null
-    returned.push(...this.#outbox.drain(true))
+    const returned = this.#traffic.takeUntaken(goaway.lastId ?? Infinity)
     if (returned.length > 0) this.#owner.onReturned(this, returned)
-    this.#finishIfQuiet()
-  }
-
-  #onData(chunk: Buffer): void {
-    if (this.#state === 'closing') return
-    const { settings } = this.#environment
-    const nowMs = this.#clock.now()
-    this.#nowMs = nowMs
-    this.#environment.counters.totals.bytesReceived += chunk.length
-    this.#pinged = false
-    if (this.isUp) this.#watch.set(nowMs, settings.keepaliveMs)
-    this.#isReading = true
-    this.#reader.push(chunk, nowMs)
-    this.#isReading = false
-    this.#watchFrame()
-    this.#flushIfAny()
-  }
-
-  /** A frame may not drip for ever. What this end holds back itself counts against nobody. */
-  #watchFrame(): void {
-    const sinceMs = this.#reader.partialSinceMs
-    if (sinceMs < 0 || this.#reader.paused || !(this.isUp || this.#state === 'greeting')) {
-      this.#frameTimer?.clear()
-      return
-    }
-    const { clock, wheel, settings } = this.#environment
-    this.#frameTimer ??= new LazyTimer(clock, wheel, () =>
-      this.#reject('frameTimeout', `it took longer than ${settings.frameTimeoutMs} ms for one frame`),
-    )
-    this.#frameTimer.set(sinceMs, settings.frameTimeoutMs)
-  }
-
-  /** Answers exceed what may wait: nothing more is read, so that nothing more is answered. */
-  #holdBack(): void {
-    this.flush()
-    if (this.#outbox.bytes <= this.#settings.maxQueuedBytes || this.#reader.paused || !this.isUp) return
-    this.#reader.pause()
-    this.#socket.pause()
-    this.#watch.clear()
-    this.#frameTimer?.clear()
-  }
-
-  #resumeSoon(): void {
-    process.nextTick(() => this.#resume())
-  }
-
-  #resume(): void {
-    if (!this.isUp || !this.#reader.paused) return
-    const nowMs = this.#clock.now()
-    this.#nowMs = nowMs
-    this.#watch.set(nowMs, this.#settings.keepaliveMs)
-    this.#isReading = true
-    this.#reader.resume(nowMs)
-    this.#isReading = false
-    this.#watchFrame()
-    this.#flushIfAny()
-    if (!this.#reader.paused && this.isUp) this.#socket.resume()
-  }
-
-  // Writing
-
-  #admits(lane: Lane, bytes: number): boolean {
-    return this.#outbox.admits(lane, bytes + this.#writer.restBytes, this.#slots - this.#pending.size)
-  }
-
-  #shed(message: Message): void {
-    const { method } = message
-    if (method === null) return
-    this.#environment.counters.queueFull[method.priority]++
-    const text = `${method.name} to ${this.address} gave way to a message of a higher priority`
-    failMessage(message, new TransportError('QUEUE_FULL', text, { notExecuted: true }))
-  }
-
-  #sendControl(type: number, body: Uint8Array, id = 0): void {
-    this.#outbox.addControl(OutgoingFrame.control(type, id, body))
-    if (this.#outbox.bytes > this.#settings.maxQueuedBytes) this.#holdBack()
-    this.#flushSoon()
-  }
-
-  /** At the end of what runs now, so that all frames of one turn go in one write. */
-  #flushSoon(): void {
-    if (this.#flushQueued || this.#isReading || !this.isUp) return
-    this.#flushQueued = true
-    process.nextTick(flushNow, this)
-  }
-
-  #flushIfAny(): void {
-    if (!this.#outbox.isEmpty) this.flush()
-  }
-
-  #fillBatch(): void {
-    const writer = this.#writer
-    let nowMs = -1
-    while (writer.hasRoom) {
-      const message = this.#outbox.take(this.#pending.size < this.#slots)
-      if (message === null) return
-      if (message instanceof OutboundCall) {
-        if (nowMs < 0) nowMs = this.#clock.now()
-        if (!this.#putRequest(message, nowMs)) continue
-      } else this.#putFrame(message)
-      if (writer.isWithinFrame) this.#cut = message
-      else this.#onWritten(message)
-    }
-  }
-
-  /** False: the peer does not take so large a frame. */
-  #putRequest(call: OutboundCall, nowMs: number): boolean {
-    const { method, body } = call
-    const length = call.bytes - HEADER_BYTES + MIN_LENGTH
-    if (length > this.#maxSendLength) {
-      call.fail(tooLarge(method.name, length, this.#maxSendLength))
-      return false
-    }
-    call.written = true
-    this.#pending.add(call)
-    this.#environment.counters.totals.requestsSent++
-    const remainingMs = Math.min(MAX_ID, Math.max(1, Math.ceil(call.deadlineMs - nowMs)))
-    const deflated = this.#compression?.deflate(body) ?? null
-    this.#writer.put(FRAME_TYPES.request, deflated !== null, call.id, remainingMs, method, deflated ?? body)
-    return true
-  }
-
-  #putFrame(frame: OutgoingFrame): void {
-    const { type, id, method, body } = frame
-    const hasBody = type === FRAME_TYPES.response || type === FRAME_TYPES.notify
-    const deflated = hasBody ? (this.#compression?.deflate(body) ?? null) : null
-    if (type === FRAME_TYPES.notify) this.#environment.counters.totals.notifiesSent++
-    this.#writer.put(type, deflated !== null, id, -1, method, deflated ?? body)
-  }
-
-  #onWritten(message: Message): void {
-    this.#cut = null
-    if (message instanceof OutboundCall) return
-    if (message.answers !== null) this.#inbound?.onWritten(message.answers)
-    message.resolve?.()
-  }
-
-  #awaitDrain(): void {
-    const { clock, wheel, settings } = this.#environment
-    this.#writeTimer ??= new LazyTimer(clock, wheel, () =>
-      this.#reject('slowPeer', `it took nothing for ${settings.writeTimeoutMs} ms`),
-    )
-    this.#writeTimer.set(clock.now(), settings.writeTimeoutMs)
-  }
-
-  #onDrain(): void {
-    this.#writer.unblock()
-    this.#writeTimer?.clear()
-    this.flush()
-  }
-
-  /** The call of this id, if it waits for its answer. */
-  #takePending(id: number): OutboundCall | undefined {
-    const call = this.#pending.take(id)
-    // The rest of its frame is still written, or what follows could not be told apart.
-    if (call !== undefined && this.#cut === call) this.#cut = null
-    return call
-  }
-
-  #onSlotFree(): void {
-    if (!this.#outbox.isEmpty) this.#flushSoon()
     this.#finishIfQuiet()
   }
 
@@ -580,6 +418,7 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     this.#writeNow(FRAME_TYPES.hello, encodeHello(helloOf(this.#settings, this.#connectionClass)))
   }
 
+  /** Before and after it is up. */
   #writeNow(type: number, payload: Uint8Array): void {
     const frame = encodeFrame(type, 0, payload)
     this.#environment.counters.totals.bytesSent += frame.length
@@ -598,29 +437,28 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     }
     const { reporter } = this.#environment
     const judgement = judge(hello, this.#settings, this.address, this.direction, reporter)
+    // `authorize` may have stopped the transport.
     if (!this.isDialing) return
     if ('refusal' in judgement) this.#refuse(judgement.refusal)
     else this.#open(hello, judgement.peer)
   }
 
   #open(hello: Hello, peer: PeerIdentity): void {
-    const { maxFrameBytes, maxInFlight, compression, keepaliveMs, idleTimeoutMs, requestTimeoutMs } = this.#settings
-    this.#slots = Math.min(maxInFlight, hello.maxInFlight ?? maxInFlight)
-    this.#maxSendLength = Math.min(maxFrameBytes, hello.maxFrameBytes ?? maxFrameBytes)
+    const { maxFrameBytes, maxInFlight, compression, keepaliveMs, requestTimeoutMs } = this.#settings
+    const maxSendLength = Math.min(maxFrameBytes, hello.maxFrameBytes ?? maxFrameBytes)
     if (compression !== false && hello.deflate) {
       this.#compression = new BodyCompression(compression.thresholdBytes, maxFrameBytes)
     }
     this.#inbound = new InboundRequests(
       this.#environment,
-      {
-        peer,
-        maxInFlight,
-        maxSendLength: this.#maxSendLength,
-        notifyTimeoutMs: requestTimeoutMs,
-        compression: this.#compression,
-      },
+      { peer, maxInFlight, maxSendLength, notifyTimeoutMs: requestTimeoutMs, compression: this.#compression },
       this,
     )
+    this.#traffic.agree({
+      maxInFlight: Math.min(maxInFlight, hello.maxInFlight ?? maxInFlight),
+      maxSendLength,
+      compression: this.#compression,
+    })
     this.#peer = peer
     if (this.direction === 'inbound') {
       this.#connectionClass = hello.connectionClass
@@ -629,7 +467,7 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     this.#state = 'open'
     this.#reader.limit = maxFrameBytes
     this.#watch.set(this.#nowMs, keepaliveMs)
-    this.#idle?.set(this.#nowMs, idleTimeoutMs)
+    this.#touch(this.#nowMs)
     for (const waiter of this.#whenOpen.splice(0)) waiter.resolve(peer)
     this.#owner.onOpen(this, peer)
   }
@@ -668,7 +506,7 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
     }
     this.#pinged = true
     this.#watch.set(this.#clock.now(), keepaliveTimeoutMs)
-    this.#sendControl(FRAME_TYPES.ping, new Uint8Array(PING_BYTES))
+    this.#traffic.addControl(FRAME_TYPES.ping, new Uint8Array(PING_BYTES))
   }
 
   #touch(nowMs: number): void {
@@ -684,12 +522,12 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
   }
 
   get #isQuiet(): boolean {
-    return this.#pending.size === 0 && this.inboundInFlight === 0 && this.#outbox.isEmpty && !this.#writer.isWithinFrame
+    return this.inboundInFlight === 0 && this.#traffic.isQuiet
   }
 
   #finishIfQuiet(): void {
     if (this.#state !== 'leaving' || !this.#isQuiet) return
-    this.#settle('CLOSED', 'it had said goodbye')
+    this.#settle('CLOSED', 'a goodbye had been said')
     if (!this.#lingers) {
       this.#socket.end(() => this.#socket.destroy())
       return
@@ -699,12 +537,12 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
   }
 
   #onEnd(): void {
-    const inOrder = this.#state === 'leaving' && this.#pending.size === 0
-    this.terminate(inOrder ? 'CLOSED' : 'CONNECTION_LOST', 'it closed the connection')
+    const inOrder = this.#state === 'leaving' && this.#traffic.inFlight === 0
+    this.terminate(inOrder ? 'CLOSED' : 'CONNECTION_LOST', 'the peer has closed it')
   }
 
   #onSocketClosed(): void {
-    this.#settle('CONNECTION_LOST', this.#socketError?.message ?? 'the connection was closed')
+    this.#settle('CONNECTION_LOST', this.#socketError?.message ?? 'its socket was closed')
     this.#state = 'closed'
     this.#watch.cancel()
     this.#owner.onReleased(this)
@@ -715,56 +553,26 @@ export class Connection implements FrameSink, CallHolder, AnswerPath {
   }
 
   /** Ends it for what the peer did. */
-  #reject(reason: keyof TcpRejections, message: string): void {
+  #reject(reason: keyof TcpRejections, why: string): void {
     this.#owner.onRejected(reason, this)
-    this.terminate('CONNECTION_LOST', message)
+    this.terminate('CONNECTION_LOST', why)
   }
 
   /** Settles all that was given to this connection; after it only the socket is left. */
-  #settle(code: EndCode, message: string): void {
+  #settle(code: EndCode, why: string): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
+    const { address } = this
+    const cause = this.#socketError
     this.#state = 'closing'
     this.#reader.end()
-    for (const timer of [this.#watch, this.#idle, this.#frameTimer, this.#writeTimer]) timer?.cancel()
-    const unreached = this.#peer === null ? this.#unreached(code, message) : null
-    this.#owner.onClosed(this, code, unreached)
-
-    const unsent = unreached ?? this.#endError(code, message, true)
-    const sent = this.#endError(code, message, false)
-    const cut = this.#cut
-    this.#cut = null
-    for (const call of this.#pending.takeAbove(-1)) call.fail(call === cut ? unsent : sent)
-    for (const waiting of this.#outbox.drain(true)) failMessage(waiting, unsent)
-    if (cut instanceof OutgoingFrame) failMessage(cut, unsent)
+    for (const timer of [this.#watch, this.#idle, this.#frameTimer]) timer?.cancel()
+    const error = this.#peer === null ? unreached(address, code, why, this.#refusal, cause) : null
+    // Before anything is settled, so that whoever asks again at once gets another connection.
+    this.#owner.onClosed(this, code, error)
+    const sent = ended(address, code, why, false, cause)
+    const unsent = error ?? ended(address, code, why, true, cause)
+    this.#traffic.end(unsent, sent)
     for (const waiter of this.#whenOpen.splice(0)) waiter.reject(unsent)
-    this.#inbound?.abortAll(this.#endError(code, message, false))
+    this.#inbound?.abortAll(sent)
   }
-
-  #endError(code: EndCode, message: string, notExecuted: boolean): TransportError {
-    const text = `The connection with ${this.address} has ended: ${message}`
-    return new TransportError(code, text, { notExecuted, cause: this.#socketError ?? undefined })
-  }
-
-  #unreached(code: EndCode, message: string): TransportError {
-    const reason: RefusalReason | undefined = this.#refusal?.reason
-    const cause = this.#socketError ?? undefined
-    if (code === 'CLOSED') return this.#endError(code, message, true)
-    if (reason === undefined) {
-      return new TransportError('CONNECT_FAILED', `Cannot reach ${this.address}: ${message}`, {
-        notExecuted: true,
-        cause,
-      })
-    }
-    const text = `The connection with ${this.address} was refused: ${this.#refusal?.message}`
-    return new TransportError('PEER_REJECTED', text, { notExecuted: true, cause, details: { reason } })
-  }
-}
-
-export function tooLarge(method: string, length: number, limit: number): TransportError {
-  const text = `${method} needs a frame of ${length} bytes, at most ${limit} are allowed`
-  return new TransportError('MESSAGE_TOO_LARGE', text, { notExecuted: true })
-}
-
-function flushNow(connection: Connection): void {
-  connection.flush()
 }

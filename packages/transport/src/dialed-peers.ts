@@ -4,11 +4,12 @@
  * peer's last connection closes, so the limit holds at every instant (LIM-3). All calls share one dial; a peer that
  * could not be reached is left alone for a while (CONN-1).
  */
-import { HsError, parseAddress, TransportError, type Clock, type Random } from '@hs/core'
+import { HsError, parseAddress, type Clock, type Random, type TransportError } from '@hs/core'
 import { reconnectDelayMs } from './backoff.js'
 import type { Connection } from './connection.js'
 import type { ConnectionClass } from './payloads.js'
 import type { TcpSettings } from './tcp-options.js'
+import { invalidArgument, notYet, poolExhausted } from './transport-errors.js'
 
 /** Begins to connect; its end is told by `onClosed`, never before this has returned. */
 export type Dial = (host: string, port: number, connectionClass: ConnectionClass, address: string) => Connection
@@ -102,10 +103,7 @@ export class DialedPeers {
   #takeSlot(peer: Peer): void {
     const { maxConnections } = this.#options.settings
     if (this.#slotsTaken >= maxConnections) this.#leastRecentlyUsedIdle()?.forEach((unused) => unused.leave('evicted'))
-    if (this.#slotsTaken >= maxConnections) {
-      const text = `${peer.address} cannot be dialled: ${maxConnections} peers are connected and none of them is idle`
-      throw new TransportError('POOL_EXHAUSTED', text, { notExecuted: true })
-    }
+    if (this.#slotsTaken >= maxConnections) throw poolExhausted(peer.address, maxConnections)
     this.#slotsTaken++
     this.#failed.delete(peer)
     this.#peers.set(peer.address, peer)
@@ -164,18 +162,6 @@ function parsePeerAddress(address: string): { host: string; port: number } {
   try {
     return parseAddress(address)
   } catch (error) {
-    const message = HsError.is(error) ? error.message : 'Not an address'
-    throw new TransportError('INVALID_ARGUMENT', message, { notExecuted: true, cause: error })
+    throw invalidArgument(HsError.is(error) ? error.message : 'Not an address', error)
   }
-}
-
-/** As the last failure, with the time to wait. */
-function notYet(last: TransportError, waitMs: number): TransportError {
-  const retryAfterMs = Math.ceil(waitMs)
-  return new TransportError(last.code, `${last.message} (it is dialled again in ${retryAfterMs} ms at the earliest)`, {
-    notExecuted: true,
-    retryAfterMs,
-    cause: last.cause,
-    details: { ...last.details },
-  })
 }

@@ -4,7 +4,7 @@
  * cost O(n) in whatever pieces they come. Nothing is allocated for a length, only for bytes that came.
  */
 import { ByteGatherer } from './byte-gatherer.js'
-import { MIN_LENGTH, readU32 } from './wire.js'
+import { LENGTH_BYTES, MIN_LENGTH, readU32 } from './wire.js'
 
 export interface FrameSink {
   /** The payload is `bytes[start..end)`: whoever keeps it makes a view. */
@@ -12,8 +12,6 @@ export interface FrameSink {
   /** A length below the least or above the limit. The reader has ended: nothing after it can be told apart. */
   onBadLength(length: number): void
 }
-
-const LENGTH_BYTES = 4
 
 export class FrameReader {
   /** The largest length taken. May be changed at any frame. */

@@ -2,8 +2,9 @@
  * Method names at both ends: what is called keeps its encoded name, what is served is found by comparing bytes, so
  * that no text is encoded or decoded per call. Memory is bounded by what this end itself names, never by a peer.
  */
-import { messagePriorities, TransportError, type MessagePriority, type RpcHandler } from '@hs/core'
+import { messagePriorities, type MessagePriority, type RpcHandler } from '@hs/core'
 import type { PriorityTable } from './priority-table.js'
+import { invalidArgument } from './transport-errors.js'
 import { MAX_METHOD_BYTES } from './wire.js'
 
 /** Where a priority stands in `messagePriorities`: 0 is critical. */
@@ -64,7 +65,8 @@ export class ServedMethods {
 
   /** Replaces the handler there was. @throws TransportError `'INVALID_ARGUMENT'` */
   set(name: string, handler: RpcHandler): void {
-    if (typeof handler !== 'function') throw invalid(`The handler of ${JSON.stringify(name)} must be a function`)
+    if (typeof handler !== 'function')
+      throw invalidArgument(`The handler of ${JSON.stringify(name)} must be a function`)
     const method = describeMethod(name, this.#priorities)
     const known = this.find(method.encoded, 1, method.encoded.length)
     if (known !== undefined) {
@@ -91,7 +93,7 @@ export function nameFrom(bytes: Uint8Array, start: number, end: number): string 
 function describeMethod(name: string, priorities: PriorityTable): Method {
   const bytes = typeof name === 'string' ? encoder.encode(name) : new Uint8Array()
   if (bytes.length === 0 || bytes.length > MAX_METHOD_BYTES) {
-    throw invalid(
+    throw invalidArgument(
       `A method name has 1 to ${MAX_METHOD_BYTES} bytes of UTF-8, found ${JSON.stringify(name)?.slice(0, 120)}`,
     )
   }
@@ -115,8 +117,4 @@ function hashOf(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5
   for (let i = start; i < end; i++) hash = Math.imul(hash ^ (bytes[i] as number), 0x01000193)
   return hash
-}
-
-function invalid(message: string): TransportError {
-  return new TransportError('INVALID_ARGUMENT', message, { notExecuted: true })
 }

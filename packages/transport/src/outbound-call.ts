@@ -2,11 +2,12 @@
  * A request of this end, from the call to its one settlement. The objects are used again, each with its timer, so that
  * a request costs a promise and nothing else that lives longer than the turn.
  */
-import { TransportError, type Clock, type TimingWheel } from '@hs/core'
+import type { Clock, TimingWheel, TransportError } from '@hs/core'
 import { LazyTimer } from './lazy-timer.js'
 import type { Linked } from './linked-list.js'
 import type { Method } from './methods.js'
 import { NO_BODY } from './outgoing-frame.js'
+import { cancelled, deadlineExceeded } from './transport-errors.js'
 import { HEADER_BYTES, REQUEST_PREFIX_BYTES } from './wire.js'
 
 /** Whoever holds a call that is not settled. */
@@ -137,14 +138,4 @@ let capturedReject: Reject | null = null
 function capture(resolve: Resolve, reject: Reject): void {
   capturedResolve = resolve
   capturedReject = reject
-}
-
-export function deadlineExceeded(method: string, to: string, timeoutMs: number, notExecuted: boolean): TransportError {
-  return new TransportError('DEADLINE_EXCEEDED', `${method} to ${to} was not answered within ${timeoutMs} ms`, {
-    notExecuted,
-  })
-}
-
-export function cancelled(method: string, to: string, cause: unknown, notExecuted: boolean): TransportError {
-  return new TransportError('CANCELLED', `${method} to ${to} was cancelled`, { notExecuted, cause })
 }

@@ -17,10 +17,10 @@ import {
 } from '@hs/core'
 import type { Duplex } from 'node:stream'
 import { BytePool } from './byte-pool.js'
-import { Connection, tooLarge, type ConnectionEnvironment, type ConnectionOwner, type EndCode } from './connection.js'
+import { Connection, type ConnectionEnvironment, type ConnectionOwner } from './connection.js'
 import { DialedPeers } from './dialed-peers.js'
 import { CalledMethods, CRITICAL, ServedMethods, type Lane, type Method } from './methods.js'
-import { cancelled, deadlineExceeded, OutboundCalls } from './outbound-call.js'
+import { OutboundCalls } from './outbound-call.js'
 import { failMessage, type Message } from './outbox.js'
 import { OutgoingFrame } from './outgoing-frame.js'
 import type { ConnectionClass } from './payloads.js'
@@ -30,7 +30,17 @@ import { Scratch } from './socket-writer.js'
 import type { Listener, SocketLayer } from './sockets.js'
 import type { TcpSettings } from './tcp-options.js'
 import { newCounters, statsOf, type TcpEvents, type TcpRejections, type TcpStats } from './tcp-stats.js'
-import { HEADER_BYTES, MAX_ID, MIN_LENGTH, REQUEST_PREFIX_BYTES } from './wire.js'
+import {
+  cancelled,
+  deadlineExceeded,
+  invalidArgument,
+  queueFull,
+  stopped,
+  takesNoMore,
+  tooLarge,
+  type EndCode,
+} from './transport-errors.js'
+import { HEADER_BYTES, LENGTH_BYTES, MAX_ID, REQUEST_PREFIX_BYTES } from './wire.js'
 
 /** Deadlines are late by less than this, and never early. */
 const TICK_MS = 1
@@ -203,7 +213,7 @@ export class RpcEndpoint implements ConnectionOwner {
     const { timeoutMs = this.#settings.requestTimeoutMs, signal } = options
     const method = this.#check(name, body)
     if (!(timeoutMs >= 0 && timeoutMs < Infinity)) {
-      throw invalid(`timeoutMs is a number of milliseconds, 0 or more, found ${String(timeoutMs)}`)
+      throw invalidArgument(`timeoutMs is a number of milliseconds, 0 or more, found ${String(timeoutMs)}`)
     }
     if (signal?.aborted === true) throw cancelled(name, to, signal.reason, true)
     if (timeoutMs === 0) throw deadlineExceeded(name, to, 0, true)
@@ -211,7 +221,7 @@ export class RpcEndpoint implements ConnectionOwner {
     const nowMs = this.#environment.clock.now()
     const call = this.#calls.take()
     const answer = call.begin(to, method, this.#bodies.copy(body), nowMs, Math.min(timeoutMs, MAX_ID), signal)
-    connection.addRequest(call, nowMs)
+    connection.add(call, nowMs)
     return answer
   }
 
@@ -223,27 +233,26 @@ export class RpcEndpoint implements ConnectionOwner {
       frame.resolve = resolve
       frame.reject = reject
     })
-    connection.addNotification(frame, this.#environment.clock.now())
+    connection.add(frame, this.#environment.clock.now())
     return handedOver
   }
 
   #check(name: string, body: Uint8Array): Method {
     if (this.#isStopping) throw stopped()
-    if (!(body instanceof Uint8Array)) throw invalid(`The body of ${String(name)} must be a Uint8Array`)
+    if (!(body instanceof Uint8Array)) throw invalidArgument(`The body of ${String(name)} must be a Uint8Array`)
     return this.#called.get(name)
   }
 
   /** The connection for a message, which may be added to it now. */
   #admitted(to: string, method: Method, prefixBytes: number, body: Uint8Array): Connection {
     const bytes = prefixBytes + method.encoded.length + body.length
-    const length = bytes - HEADER_BYTES + MIN_LENGTH
+    const length = bytes - LENGTH_BYTES
     if (length > this.#settings.maxFrameBytes) throw tooLarge(method.name, length, this.#settings.maxFrameBytes)
     const connection = this.#connectionTo(to, method.lane === CRITICAL ? 'control' : 'bulk')
     if (length > connection.maxSendLength) throw tooLarge(method.name, length, connection.maxSendLength)
     if (connection.admit(method.lane, bytes)) return connection
     this.#environment.counters.queueFull[method.priority]++
-    const text = `${method.name} to ${to}: its queue of priority ${method.priority} is full`
-    throw new TransportError('QUEUE_FULL', text, { notExecuted: true })
+    throw queueFull(`${method.name} to ${to}: its queue of priority ${method.priority} is full`)
   }
 
   #connectionTo(to: string, connectionClass: ConnectionClass): Connection {
@@ -257,18 +266,11 @@ export class RpcEndpoint implements ConnectionOwner {
     const { method } = message
     if (method === null) return
     if (this.#isStopping) throw stopped()
-    if (message.moved || connection.direction === 'inbound') {
-      const text = `${method.name}: ${connection.address} takes no more requests`
-      throw new TransportError('CONNECT_FAILED', text, { notExecuted: true })
-    }
+    if (message.moved || connection.direction === 'inbound') throw takesNoMore(method.name, connection.address)
     const next = this.#connectionTo(connection.address, method.lane === CRITICAL ? 'control' : 'bulk')
-    const nowMs = this.#environment.clock.now()
     message.moved = true
-    if (message instanceof OutgoingFrame) next.addNotification(message, nowMs)
-    else {
-      message.written = false
-      next.addRequest(message, nowMs)
-    }
+    if (!(message instanceof OutgoingFrame)) message.written = false
+    next.add(message, this.#environment.clock.now())
   }
 
   async #listen(): Promise<void> {
@@ -352,12 +354,4 @@ export class RpcEndpoint implements ConnectionOwner {
   #checkQuiet(): void {
     if (this.#connections.size === 0 && this.#notifications.size === 0) this.#onQuiet?.()
   }
-}
-
-function stopped(): TransportError {
-  return new TransportError('CLOSED', 'This transport is stopped', { notExecuted: true })
-}
-
-function invalid(message: string): TransportError {
-  return new TransportError('INVALID_ARGUMENT', message, { notExecuted: true })
 }

@@ -15,6 +15,8 @@ export const FRAME_TYPES = {
   goaway: 9,
 } as const
 
+/** A frame's length word, which does not count itself. */
+export const LENGTH_BYTES = 4
 /** The length word, type, flags and id. */
 export const HEADER_BYTES = 10
 /** Type, flags and id: the least that a length can say. */
