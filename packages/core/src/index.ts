@@ -50,10 +50,5 @@ export { Semaphore, type SemaphoreOptions } from './semaphore.js'
 export { Condition, type ConditionOptions } from './condition.js'
 export { BoundedQueue, type BoundedQueueOptions, type BoundedQueueSnapshot } from './bounded-queue.js'
 export { RingBuffer } from './ring-buffer.js'
-export {
-  BoundedMap,
-  type BoundedMapOptions,
-  type BoundedMapSnapshot,
-  type EvictionReason,
-} from './bounded-map.js'
+export { BoundedMap, type BoundedMapOptions, type BoundedMapSnapshot, type EvictionReason } from './bounded-map.js'
 export { Sequence } from './sequence.js'
