@@ -42,3 +42,26 @@ export {
   type WorkerView,
 } from './worker-pool.js'
 export type { HeartbeatOutcome, RegistrationOutcome, WorkerHeartbeat, WorkerRegistration } from './worker-records.js'
+export { JobTimeout, type JobTimeoutOptions, type TimeoutCheck, type TimeoutWire } from './job-timeout.js'
+export { decodePayload, type DispatchPayload } from './dispatch-payload.js'
+export type {
+  DcJobResult,
+  DcJobSnapshot,
+  JobAccounting,
+  ShardReport,
+  WorkflowCounts,
+  WorkflowReport,
+} from './job-report.js'
+export type { JobTrouble } from './job-record.js'
+export type { AbortRequest, Dispatch, JobSuspicion, SchedulerPort, TimeoutReport } from './scheduler-port.js'
+export type { WaitExplanation, WaitReason } from './wait-reason.js'
+export type { RecoveredJob } from './recovery.js'
+export {
+  JobScheduler,
+  type CancelAnswer,
+  type DispatchFailure,
+  type JobSchedulerOptions,
+  type JobSchedulerSnapshot,
+  type ShardProgress,
+} from './job-scheduler.js'
+export type { SchedulerCounters } from './scheduler-state.js'

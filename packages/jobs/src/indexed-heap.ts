@@ -28,6 +28,11 @@ export class IndexedHeap<T extends HeapItem> {
     return this.#items[index]
   }
 
+  /** In no order that means anything. */
+  toArray(): T[] {
+    return this.#items.slice()
+  }
+
   push(item: T): void {
     this.#items.push(item)
     this.#rise(item, this.#items.length - 1)

@@ -58,7 +58,12 @@ export type ParsedJobSpec = Readonly<
     Pick<JobSpec, 'stuckMs'> & { workflows: readonly ParsedWorkflowSpec[] }
 >
 
-const id = () => z.string().regex(idPattern, 'expected 1-128 characters of A-Z a-z 0-9 . _ : -')
+// Ids become keys of records on the wire, where '__proto__' is forbidden.
+const id = () =>
+  z
+    .string()
+    .regex(idPattern, 'expected 1-128 characters of A-Z a-z 0-9 . _ : -')
+    .refine((text) => text !== '__proto__', 'expected another id than __proto__')
 const durationMs = () => z.number().positive()
 const isBytes = (value: unknown): value is Uint8Array => value instanceof Uint8Array
 

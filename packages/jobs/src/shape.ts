@@ -95,6 +95,11 @@ export class Shape<T> {
     return undefined
   }
 
+  /** All of them, in no order. */
+  candidates(): Candidate<T>[] {
+    return [this.fresh, ...Array.from(this.#aged.values(), ({ levels }) => levels)].flatMap((levels) => levels.all())
+  }
+
   #judge(fleet: Fleet): void {
     if (this.#revision === fleet.revision) return
     this.#revision = fleet.revision

@@ -71,6 +71,10 @@ class Level<T> {
     queue.tenant.detach(queue)
   }
 
+  all(): Candidate<T>[] {
+    return [...this.#queues.values()].flatMap(({ candidates }) => candidates.toArray())
+  }
+
   first(): Candidate<T> | undefined {
     if (this.#heap !== null) return this.#heap.peek()?.candidates.peek()
     let best: TenantQueue<T> | undefined
@@ -98,6 +102,10 @@ export class TenantLevels<T> {
 
   remove(candidate: Candidate<T>): void {
     this.#levels[candidate.rank]?.remove(candidate)
+  }
+
+  all(): Candidate<T>[] {
+    return this.#levels.flatMap((level) => level?.all() ?? [])
   }
 
   firstOfRank(rank: number): Candidate<T> | undefined {

@@ -12,12 +12,31 @@ export class WaitingQueue<T> {
   readonly #shapes = new Map<string, Shape<T>>()
   #size = 0
   #walks = 0
+  #revision = 0
   /** The ends of the list of those that have not waited too long, in order of arrival. */
   #oldest: Candidate<T> | null = null
   #newest: Candidate<T> | null = null
 
   get size(): number {
     return this.#size
+  }
+
+  /** Changes whenever the names of what waits may have changed. */
+  get revision(): number {
+    return this.#revision
+  }
+
+  /** Names of the workflows that wait. */
+  workflows(): Set<string> {
+    const names = new Set<string>()
+    for (const { workflow } of this.#shapes.values()) if (workflow !== undefined) names.add(workflow)
+    return names
+  }
+
+  ofWorkflow(workflow: string): Candidate<T>[] {
+    const found: Candidate<T>[] = []
+    for (const shape of this.#shapes.values()) if (shape.workflow === workflow) found.push(...shape.candidates())
+    return found
   }
 
   /** To be called in order of `queuedAtMs`. */
@@ -27,6 +46,7 @@ export class WaitingQueue<T> {
     if (shape === undefined) {
       shape = new Shape<T>(key, candidate)
       this.#shapes.set(key, shape)
+      this.#revision++
     }
     shape.add(candidate)
     candidate.tenant.waiting++
@@ -43,7 +63,10 @@ export class WaitingQueue<T> {
     if (shape === null) return
     if (candidate.agedGroup === null) this.#unlink(candidate)
     shape.remove(candidate)
-    if (shape.size === 0) this.#shapes.delete(shape.key)
+    if (shape.size === 0) {
+      this.#shapes.delete(shape.key)
+      this.#revision++
+    }
     candidate.tenant.waiting--
     this.#size--
   }

@@ -76,12 +76,28 @@ export class WorkerRecords {
   readonly #leases = new Map<string, Lease>()
   readonly #maxUnconfirmed: number
   readonly #maxWorkers: number
-  readonly #onCapacity: () => void
+  readonly #announce: () => void
+  /** Steps under way: capacity is announced when the last has ended. */
+  #steps = 0
+  #hasCapacity = false
 
-  constructor(maxUnconfirmed: number, maxWorkers: number, onCapacity: () => void) {
+  /** @param announce cores or workers have appeared */
+  constructor(maxUnconfirmed: number, maxWorkers: number, announce: () => void) {
     this.#maxUnconfirmed = maxUnconfirmed
     this.#maxWorkers = maxWorkers
-    this.#onCapacity = onCapacity
+    this.#announce = announce
+  }
+
+  /** What changes until `endStep` is announced once, at its end. */
+  beginStep(): void {
+    this.#steps++
+  }
+
+  endStep(): void {
+    this.#steps--
+    if (this.#steps > 0 || !this.#hasCapacity) return
+    this.#hasCapacity = false
+    this.#announce()
   }
 
   get size(): number {
@@ -115,7 +131,7 @@ export class WorkerRecords {
     )
     this.#workers.set(workerId, { slot, incarnation, leases: new Set(), address, version: NO_VERSION })
     this.fleet.add(slot)
-    this.#onCapacity()
+    this.#appeared()
     return { outcome: known === undefined ? 'registered' : 'restarted', lost }
   }
 
@@ -161,7 +177,7 @@ export class WorkerRecords {
     this.fleet.reclassify(slot, () => {
       slot.bucket = bucket
     })
-    if (wasUnusable) this.#onCapacity()
+    if (wasUnusable) this.#appeared()
   }
 
   /** Takes the cores of all of them, or of none; null if one does not fit. */
@@ -180,6 +196,15 @@ export class WorkerRecords {
       leases.push(this.book(worker, key, fence, cores, holder))
     }
     return leases
+  }
+
+  /** A confirmed lease for what runs already; null if its cores are not free. */
+  adopt(worker: WorkerRecord, key: string, fence: number, cores: number, holder: LeaseHolder | null): Lease | null {
+    if (cores > worker.slot.free) return null
+    this.fleet.take(worker.slot, cores)
+    const lease = this.book(worker, key, fence, cores, holder)
+    lease.isConfirmed = true
+    return lease
   }
 
   /** A lease for cores and a slot that were taken already. */
@@ -226,7 +251,12 @@ export class WorkerRecords {
     this.#unchain(lease)
     this.fleet.take(lease.worker.slot, -lease.cores, lease.isConfirmed ? 0 : 1)
     lease.holder?.released(lease.cores)
-    this.#onCapacity()
+    this.#appeared()
+  }
+
+  #appeared(): void {
+    if (this.#steps > 0) this.#hasCapacity = true
+    else this.#announce()
   }
 
   #refresh(slot: FleetWorker, cores: number, workflows: readonly string[] | undefined): void {
@@ -235,7 +265,7 @@ export class WorkerRecords {
       slot.total = cores
       slot.workflows = workflows
     })
-    this.#onCapacity()
+    this.#appeared()
   }
 
   /** A listed shard runs; and what the worker says of its cores is so. */

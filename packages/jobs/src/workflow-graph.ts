@@ -27,7 +27,13 @@ interface Edges {
   readonly targets: Int32Array
 }
 
-let edgesToDependents: (graph: WorkflowGraph) => Edges
+interface GraphParts {
+  readonly indices: ReadonlyMap<string, number>
+  readonly dependencies: Edges
+  readonly dependents: Edges
+}
+
+let partsOf: (graph: WorkflowGraph) => GraphParts
 
 export class WorkflowGraph {
   readonly size: number
@@ -42,7 +48,11 @@ export class WorkflowGraph {
   readonly #order: Int32Array
 
   static {
-    edgesToDependents = (graph) => graph.#dependents
+    partsOf = (graph) => ({
+      indices: graph.#indices,
+      dependencies: graph.#dependencies,
+      dependents: graph.#dependents,
+    })
   }
 
   /**
@@ -126,9 +136,27 @@ export class WorkflowGraph {
   }
 }
 
-/** For this package: the indices (in the order given) of the direct dependents of the workflow at `index`. */
+/** For this package: the place of a workflow in the order given. */
+export function indexInGraph(graph: WorkflowGraph, id: string): number | undefined {
+  return partsOf(graph).indices.get(id)
+}
+
+/** For this package: how many workflows the one at `index` depends on directly. */
+export function dependencyCount(graph: WorkflowGraph, index: number): number {
+  return degree(partsOf(graph).dependencies, index)
+}
+
+/** For this package: the direct dependencies of the workflow at `index`, by place in the order given. */
+export function dependencyIndices(graph: WorkflowGraph, index: number): Int32Array {
+  return neighbours(partsOf(graph).dependencies, index)
+}
+
+/** For this package: the direct dependents of the workflow at `index`, by place in the order given. */
 export function dependentIndices(graph: WorkflowGraph, index: number): Int32Array {
-  const { starts, targets } = edgesToDependents(graph)
+  return neighbours(partsOf(graph).dependents, index)
+}
+
+function neighbours({ starts, targets }: Edges, index: number): Int32Array {
   return targets.subarray(starts[index], starts[index + 1])
 }
 

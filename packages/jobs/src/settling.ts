@@ -1,0 +1,201 @@
+/**
+ * What follows from the end of a piece of work: of a shard for its workflow, of a workflow for those that depend on it,
+ * of the last workflow for the job.
+ */
+import type { JobRecord, ShardRecord, WorkflowRecord } from './job-record.js'
+import type { SchedulerState } from './scheduler-state.js'
+import type { ContextValue, ResultError, ShardOutcome, ShardResult } from './shard-result.js'
+import type { JobStatus, WorkflowStatus } from './transitions.js'
+
+export class Settling {
+  readonly #state: SchedulerState
+
+  constructor(state: SchedulerState) {
+    this.#state = state
+  }
+
+  /** Its dependencies have ended: it waits for cores, or those of its shards do that do not run yet. */
+  release(workflow: WorkflowRecord): void {
+    const { backlog, clock } = this.#state
+    const nowMs = clock.now()
+    if (workflow.status === 'waiting') workflow.move('queued')
+    if (workflow.plan === null) {
+      backlog.addWorkflow(workflow, nowMs)
+      return
+    }
+    for (const shard of workflow.shards) {
+      const isIdle = shard.status === 'queued' && shard.candidate === null && shard.backoff === null
+      if (isIdle) backlog.addShard(shard, nowMs)
+    }
+  }
+
+  /** Fixes the plan of a workflow. */
+  divide(workflow: WorkflowRecord, plan: readonly number[]): void {
+    this.#state.backlog.remove(workflow)
+    workflow.divide(plan)
+    for (const shard of workflow.shards) this.#state.shards.set(shard.key, shard)
+  }
+
+  /** The worker has the shard. */
+  confirm(shard: ShardRecord): void {
+    if (shard.status !== 'dispatching') return
+    shard.rejections = 0
+    shard.move('running')
+  }
+
+  /** An execution has decided the shard. */
+  decide(shard: ShardRecord, result: ShardResult): void {
+    shard.result = result
+    shard.countedFence = result.fence
+    this.end(shard, result.status, result.error ?? null)
+  }
+
+  /** The shard is over, with or without a result. */
+  end(shard: ShardRecord, status: ShardOutcome, error: ResultError | null): void {
+    this.calm(shard)
+    this.drop(shard)
+    shard.error = error
+    shard.move(status)
+    this.refresh(shard.workflow)
+  }
+
+  /** Ends everything that was set to happen to the shard's execution or to its next one. */
+  drop(shard: ShardRecord): void {
+    const { backlog, dues } = this.#state
+    backlog.remove(shard)
+    dues.cancel(shard.watch)
+    shard.watch = null
+    shard.payload = shard.isOver ? null : shard.payload
+    shard.lastFrameAtMs = null
+    shard.lease = null
+  }
+
+  /** It is not silent any more, or nobody expects it to speak. */
+  calm(shard: ShardRecord): void {
+    if (!shard.isStalled) return
+    shard.isStalled = false
+    const { job } = shard.workflow
+    const stalled = (job.stalledOn.get(shard.workerId) ?? 1) - 1
+    if (stalled > 0) {
+      job.stalledOn.set(shard.workerId, stalled)
+      return
+    }
+    job.stalledOn.delete(shard.workerId)
+    this.#state.outbox.suspicion({ jobId: job.id, workerId: shard.workerId, suspected: false })
+  }
+
+  /** Brings the workflow's status in line with its shards. */
+  refresh(workflow: WorkflowRecord): void {
+    if (workflow.isOver || workflow.plan === null) return
+    if (workflow.openShards === 0) {
+      this.finish(workflow, outcomeOf(workflow))
+      return
+    }
+    if (workflow.activeShards > 0 && workflow.status === 'waiting') workflow.move('queued')
+    if (workflow.activeShards > 0 && workflow.status === 'queued') workflow.move('running')
+    if (workflow.activeShards === 0 && workflow.status === 'running') workflow.move('queued')
+    if (workflow.activeShards > 0 && workflow.job.status === 'pending') workflow.job.move('running')
+  }
+
+  /** The workflow is over; so may be those that depend on it, and the job. */
+  finish(workflow: WorkflowRecord, status: WorkflowStatus): void {
+    const { job } = workflow
+    const ended: [WorkflowRecord, WorkflowStatus][] = [[workflow, status]]
+    // A list instead of recursion: a chain may be ten thousand long.
+    for (let pair = ended.pop(); pair !== undefined; pair = ended.pop()) {
+      const [current, outcome] = pair
+      if (current.isOver) continue
+      this.#close(current, outcome)
+      if (job.status !== 'cancelling') this.#settleDependents(current, ended)
+    }
+    if (job.openWorkflows === 0) this.endJob(job, jobOutcome(job))
+  }
+
+  /** The job is over; what of it has not ended by itself ends with it. */
+  endJob(job: JobRecord, status: JobStatus): void {
+    const { dues, shares, counters } = this.#state
+    job.timeout.stop()
+    dues.cancel(job.timeoutDue)
+    job.timeoutDue = null
+    for (const { shards } of job.workflows) {
+      for (const shard of shards) {
+        for (const abort of shard.aborts) dues.cancel(abort.due)
+        shard.aborts = []
+      }
+    }
+    job.stalledOn.clear()
+    if (job.status === 'pending' && (status === 'completed' || status === 'partial')) job.move('running')
+    if (status === 'cancelled' && job.status !== 'cancelling') job.move('cancelling')
+    job.move(status)
+    shares.close(job.share)
+    counters.finished++
+  }
+
+  /** Everything that has not ended is timed out, and so is the job. */
+  timeOut(job: JobRecord): void {
+    for (const workflow of job.workflows) if (!workflow.isOver) this.#close(workflow, 'timed-out')
+    this.endJob(job, 'timed-out')
+  }
+
+  #close(workflow: WorkflowRecord, status: WorkflowStatus): void {
+    this.#state.backlog.remove(workflow)
+    // Results that an earlier leader counted may decide a workflow that never came to wait for cores here.
+    const wasWaiting = workflow.status === 'waiting'
+    if (wasWaiting && (status === 'completed' || status === 'failed')) workflow.move('queued')
+    for (const shard of workflow.shards) {
+      if (shard.isOver) continue
+      this.drop(shard)
+      shard.move(status === 'timed-out' ? 'timed-out' : 'cancelled')
+    }
+    workflow.move(status)
+    workflow.job.timeout.progress()
+    if (status !== 'completed') return
+    workflow.job.contextVersion++
+    workflow.published = publishedBy(workflow.shards)
+  }
+
+  #settleDependents(workflow: WorkflowRecord, ended: [WorkflowRecord, WorkflowStatus][]): void {
+    for (const dependent of workflow.job.dependentsOf(workflow)) {
+      dependent.openDependencies--
+      const isDecided = dependent.isOver || (dependent.plan !== null && dependent.openShards === 0)
+      if (isDecided) continue
+      const isSkipped = workflow.status !== 'completed' && dependent.spec.onDependencyFailure === 'skip'
+      if (isSkipped && dependent.status === 'waiting') ended.push([dependent, 'skipped'])
+      else if (dependent.openDependencies === 0) this.release(dependent)
+    }
+  }
+}
+
+/** Failed if any is, else timed out, else cancelled, else completed. */
+function outcomeOf({ shards }: WorkflowRecord): WorkflowStatus {
+  let outcome: 'completed' | 'cancelled' | 'timed-out' = 'completed'
+  for (const { status } of shards) {
+    if (status === 'failed') return 'failed'
+    if (status === 'timed-out') outcome = 'timed-out'
+    else if (status === 'cancelled' && outcome === 'completed') outcome = 'cancelled'
+  }
+  return outcome
+}
+
+/** Of a job all of whose workflows are over. */
+function jobOutcome({ status, counts }: JobRecord): JobStatus {
+  if (status === 'cancelling') return 'cancelled'
+  if (counts.failed > 0) return 'failed'
+  if (counts['timed-out'] > 0) return 'timed-out'
+  if (counts.cancelled === 0) return 'completed'
+  return counts.completed > 0 ? 'partial' : 'cancelled'
+}
+
+/** Where two shards publish the same key, the higher version wins, then the higher index: whatever came first. */
+function publishedBy(shards: readonly ShardRecord[]): Record<string, unknown> | null {
+  const winners = new Map<string, ContextValue>()
+  for (const { result } of shards) {
+    for (const [key, published] of Object.entries(result?.context ?? {})) {
+      if (key === '__proto__') continue // no codec lets it through
+      const winner = winners.get(key)
+      if (winner === undefined || published.version >= winner.version) winners.set(key, published)
+    }
+  }
+  if (winners.size === 0) return null
+  return Object.fromEntries(Array.from(winners, ([key, { value }]) => [key, value]))
+}
