@@ -65,3 +65,12 @@ export {
   type ShardProgress,
 } from './job-scheduler.js'
 export type { SchedulerCounters } from './scheduler-state.js'
+export {
+  GlobalJob,
+  type GlobalCheck,
+  type GlobalJobCounters,
+  type GlobalJobOptions,
+  type GlobalJobResult,
+  type GlobalJobSnapshot,
+} from './global-job.js'
+export { resolveOutcome, type ResolveOutcomeOptions } from './resolve-outcome.js'
