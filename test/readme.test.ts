@@ -1,7 +1,7 @@
 /** Every `ts` block of every README is a whole program: it must type-check, run to its end and exit with 0. */
 
 import { execFile } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -47,9 +47,8 @@ describe('README snippets', () => {
   let folder = ''
 
   beforeAll(() => {
-    // Inside the repository, so that the packages resolve as they do for a user.
-    mkdirSync(join(root, 'node_modules/.cache'), { recursive: true })
-    folder = mkdtempSync(join(root, 'node_modules/.cache/readme-'))
+    // Inside the repository and outside node_modules, so that the packages resolve to their sources.
+    folder = mkdtempSync(join(root, 'test/.snippets-'))
     for (const [index, { code }] of snippets.entries()) writeFileSync(fileOf(folder, index), code)
     const extend = { extends: join(root, 'tsconfig.json'), compilerOptions: { noEmit: true }, include: ['*.mts'] }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(extend))
