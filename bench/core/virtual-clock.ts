@@ -20,9 +20,10 @@ let fired = 0
 const fire = () => {
   fired++
 }
+const settled = Promise.resolve()
 const fireAfterTwoAwaits = async () => {
-  await null
-  await null
+  await settled
+  await settled
   fired++
 }
 

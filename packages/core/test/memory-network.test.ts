@@ -40,11 +40,15 @@ describe('MemoryNetwork: datagrams (CORE-35)', () => {
     const { clock, network, logger } = setup()
     const [a, b] = [network.datagram('a:1'), network.datagram('b:1')]
     let calls = 0
-    b.onMessage((() => {
-      calls++
-      if (calls === 1) throw new Error('thrown')
-      return calls === 2 ? Promise.reject(new Error('rejected')) : undefined
-    }) as () => void)
+    const handlers: ((() => void) | (() => Promise<void>))[] = [
+      () => {
+        throw new Error('thrown')
+      },
+      () => Promise.reject(new Error('rejected')),
+      () => undefined,
+    ]
+    const onMessage: () => void = () => handlers[calls++]?.()
+    b.onMessage(onMessage)
     for (let i = 0; i < 3; i++) a.send('b:1', bytes(i))
     await clock.advanceAsync(0)
     expect(calls).toBe(3)

@@ -63,6 +63,12 @@ export class Scene<T> {
     for (let i = 0; i < QUIET_SETTLES; i++) await this.#settle()
   }
 
+  /** For a promise that is waited for later: if the case fails before, its rejection is nobody's business any more. */
+  begin<V>(promise: Promise<V>): Promise<V> {
+    promise.catch((error: unknown) => error)
+    return promise
+  }
+
   /** The error that `promise` rejects with. */
   async failure(what: string, promise: Promise<unknown>): Promise<unknown> {
     try {

@@ -7,7 +7,10 @@
  * would run nothing, and may be skipped without anyone being able to tell.
  */
 
-type Hooks = Pick<typeof import('node:async_hooks'), 'createHook'>
+/** Of `node:async_hooks`. */
+interface Hooks {
+  createHook(callbacks: { init(id: number, type: string): void; promiseResolve(): void }): Hook
+}
 
 interface Hook {
   enable(): unknown

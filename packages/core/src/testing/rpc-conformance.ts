@@ -157,13 +157,14 @@ async function runsSideBySide(scene: Rpcs): Promise<void> {
     const answer = await a.request(b.address, 'work', Uint8Array.of(i))
     finished.push(answer[0] ?? -1)
   })
+  const all = scene.begin(Promise.all(requests))
   await scene.until(() => started.length === 20)
   expectEqual('handlers in the order of their start', String(started), String(Array.from({ length: 20 }, (_, i) => i)))
   finish.get(19)?.()
   await scene.until(() => finished.length > 0)
   expectEqual('the first request that is answered', finished[0], 19)
   for (const end of finish.values()) end()
-  await scene.done(Promise.all(requests))
+  await scene.done(all)
   expectEqual('requests that are answered', finished.length, 20)
 }
 
@@ -280,7 +281,7 @@ async function cancelled(scene: Rpcs): Promise<void> {
   const controller = new AbortController()
   const reason = new Error('changed my mind')
   const request = a.request(b.address, 'stuck', sample(1), { signal: controller.signal })
-  const thrown = scene.failure('a cancelled request', request)
+  const thrown = scene.begin(scene.failure('a cancelled request', request))
   await scene.until(() => calls.length > 0)
   controller.abort(reason)
   expectEqual('cause', expectTransportError(await thrown, 'CANCELLED').cause, reason)
@@ -314,7 +315,8 @@ async function nobody(scene: Rpcs): Promise<void> {
 async function peerCloses(scene: Rpcs): Promise<void> {
   const { a, b } = await pair(scene)
   const calls = stuck(b, 'stuck')
-  const request = scene.failure('a request to a peer that closes', a.request(b.address, 'stuck', sample(1)))
+  const failing = scene.failure('a request to a peer that closes', a.request(b.address, 'stuck', sample(1)))
+  const request = scene.begin(failing)
   await scene.until(() => calls.length > 0)
   await scene.done(b.close())
   expectTransportError(await request, 'CONNECTION_LOST', false)
@@ -366,7 +368,8 @@ async function closed(scene: Rpcs): Promise<void> {
 async function closesWithRequests(scene: Rpcs): Promise<void> {
   const { a, b } = await pair(scene)
   const calls = stuck(b, 'stuck')
-  const request = scene.failure('a request of a closed transport', a.request(b.address, 'stuck', sample(1)))
+  const failing = scene.failure('a request of a closed transport', a.request(b.address, 'stuck', sample(1)))
+  const request = scene.begin(failing)
   await scene.until(() => calls.length > 0)
   await scene.done(a.close())
   const error = await request
