@@ -23,8 +23,8 @@ import {
 import * as z from 'zod'
 import { PLAIN_HEADER_BYTES, datagramForm, hasLabelOf, plainHeader } from './datagram-header.js'
 import { DatagramRejections, type DatagramRejection } from './datagram-rejections.js'
+import { DatagramSender, type SendTotals } from './datagram-sender.js'
 import { IpEndpoints, endpointText, type IpEndpoint } from './ip-endpoints.js'
-import { SendBuffers } from './send-buffers.js'
 
 export interface UdpTransportOptions extends RuntimeOptions {
   /** Where to listen, `host:port`; port 0 takes any free one. A name is looked up once, by `start`. @default '127.0.0.1:0' */
@@ -63,8 +63,6 @@ export interface UdpEvents {
 
 const OWNER = 'UdpTransport'
 const HANDLER = `${OWNER}.onMessage`
-/** Datagrams that may wait in this process for the kernel to take them. */
-const MAX_QUEUED = 1_024
 
 const schema = /* @__PURE__ */ (() =>
   z.strictObject({
@@ -90,6 +88,7 @@ const schema = /* @__PURE__ */ (() =>
 interface OpenSocket {
   readonly socket: Socket
   readonly endpoints: IpEndpoints
+  readonly sender: DatagramSender
 }
 
 export class UdpTransport implements DatagramTransport, AsyncDisposable {
@@ -103,17 +102,15 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   readonly #reporter: ErrorReporter
   readonly #rejections: DatagramRejections
   readonly #header: Uint8Array
-  readonly #buffers: SendBuffers
+  readonly #maxDatagramBytes: number
+  readonly #sendTotals: SendTotals = { sent: 0, bytesSent: 0, sendErrors: 0 }
   #bound = ''
   #open: OpenSocket | null = null
   #starting: Promise<void> | null = null
   #stopping: Promise<void> | null = null
   #handler: ((from: string, bytes: Uint8Array) => void) | null = null
-  #sent = 0
-  #bytesSent = 0
   #received = 0
   #bytesReceived = 0
-  #sendErrors = 0
 
   /** @throws ConfigError */
   constructor(options: UdpTransportOptions = {}) {
@@ -128,7 +125,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     this.events = new TypedEmitter<UdpEvents>(OWNER, this.#reporter)
     this.#rejections = new DatagramRejections(OWNER, clock, logger)
     this.#header = plainHeader(checked.label)
-    this.#buffers = new SendBuffers(this.#header, checked.maxDatagramBytes, () => this.#sendErrors++)
+    this.#maxDatagramBytes = checked.maxDatagramBytes
   }
 
   /** Where others reach this transport: `advertise`, else the bound `ip:port`, which is `''` until it has started. */
@@ -150,7 +147,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   }
 
   /**
-   * Sends one datagram.
+   * Sends one datagram, by the end of this turn of the event loop.
    * @param to an IP literal with port, `10.0.0.6:7000` or `[::1]:7000`; a name would mean a look-up a packet.
    * @param bytes at most `maxMessageBytes`; copied.
    * @throws TransportError `'MESSAGE_TOO_LARGE'`, `'INVALID_ARGUMENT'` (the address), `'CLOSED'` (also before `start`).
@@ -158,17 +155,8 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   send(to: string, bytes: Uint8Array): void {
     if (this.#open === null) throw this.#notOpen()
     if (bytes.length > this.maxMessageBytes) throw this.#tooLarge(bytes.length)
-    const { socket, endpoints } = this.#open
-    const { host, port } = parseDestination(endpoints, to)
-    // In one turn many buffers are out although the kernel took them all: only then is it worth asking the socket.
-    if (this.#buffers.inUse >= MAX_QUEUED && socket.getSendQueueCount() >= MAX_QUEUED) {
-      this.#sendErrors++
-      return
-    }
-    const buffer = this.#buffers.take(bytes)
-    this.#sent++
-    this.#bytesSent += buffer.bytes.length
-    socket.send(buffer.bytes, port, host, buffer.done)
+    const { endpoints, sender } = this.#open
+    sender.send(parseDestination(endpoints, to), bytes)
   }
 
   /** Takes the place of the handler before. What it throws is counted and logged. */
@@ -179,11 +167,9 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   stats(): UdpTransportStats {
     const { bySource } = this.#reporter.snapshot()
     return deepFreeze({
-      sent: this.#sent,
-      bytesSent: this.#bytesSent,
+      ...this.#sendTotals,
       received: this.#received,
       bytesReceived: this.#bytesReceived,
-      sendErrors: this.#sendErrors,
       callbackErrors: (bySource[HANDLER] ?? 0) + (bySource[`${OWNER}.rejected`] ?? 0),
       senders: 0,
       rejected: this.#rejections.counts(),
@@ -223,7 +209,8 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     socket.on('error', (error) => this.#reporter.report(`${OWNER}.socket`, error))
     const bound = socket.address()
     this.#bound = endpointText(bound.address, bound.port)
-    this.#open = { socket, endpoints }
+    const sender = new DatagramSender(socket, this.#header, this.#maxDatagramBytes, this.#sendTotals)
+    this.#open = { socket, endpoints, sender }
   }
 
   async #close(): Promise<void> {
@@ -231,7 +218,9 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     this.#open = null
     this.#rejections.flush()
     await Promise.allSettled([this.#starting]) // which sees that it came too late, and closes its own socket
-    if (open !== null) await new Promise<void>((resolve) => open.socket.close(resolve))
+    if (open === null) return
+    open.sender.flush()
+    await new Promise<void>((resolve) => open.socket.close(resolve))
   }
 
   #receive(datagram: Uint8Array, source: RemoteInfo, endpoints: IpEndpoints): void {

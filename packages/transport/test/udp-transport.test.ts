@@ -427,6 +427,17 @@ describe('UdpTransport: bytes have one owner (CORE-35)', () => {
     }
   })
 
+  it('has sent the whole of a burst before it stops', async () => {
+    const a = await openUdp()
+    const b = await openUdp()
+    const inbox = inboxOf(b)
+
+    for (let i = 0; i < 20; i++) a.send(b.address, bytesOf(`${i}`))
+    await a.stop()
+
+    for (let i = 0; i < 20; i++) expect((await inbox.take()).text).toBe(`${i}`)
+  })
+
   it('replaces the handler by a second onMessage', async () => {
     const a = await openUdp()
     const b = await openUdp()
@@ -441,10 +452,10 @@ describe('UdpTransport: bytes have one owner (CORE-35)', () => {
 
   it('drops what arrives while nobody listens', async () => {
     const a = await openUdp()
-    const b = await openUdp()
+    const b = await openUdp({ logger: new MemoryLogger() })
     const rejected = new Inbox<unknown>()
-    b.events.on('rejected', (event) => rejected.put(event))
     const raw = await openRaw()
+    b.events.on('rejected', (event) => rejected.put(event))
 
     a.send(b.address, bytesOf('x'))
     await raw.send(b.address, bytesOf('noise after it'))
