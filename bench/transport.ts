@@ -199,7 +199,7 @@ async function memory(): Promise<void> {
   const wanted = smoke ? 20 : 10_000
   const connections = affordableConnections(wanted)
   if (connections < wanted) console.log(`the limit of open files allows ${connections} connections of ${wanted}`)
-  const idle = await measureIdle(other, connections)
+  const idle = await measureIdle(connections)
   const growth = await measureGrowth(other, smoke ? 2_000 : 1_000_000)
   const table = new Table({
     head: ['memory', 'bytes of heap'],

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { heapUsed } from './heap.js'
-import type { OtherProcess } from './other-process.js'
+import { OtherProcess } from './other-process.js'
 import { dialOurs } from './ours.js'
 
 /** Descriptors that the processes need for themselves. */
@@ -21,26 +21,31 @@ export function affordableConnections(wanted: number): number {
   return line === null ? wanted : Math.min(wanted, Number(line[1]) - RESERVED_DESCRIPTORS)
 }
 
-export async function measureIdle(other: OtherProcess, connections: number): Promise<IdleFigure[]> {
+export async function measureIdle(connections: number): Promise<IdleFigure[]> {
   return [
-    { name: '@hs/transport', connections, bytesEach: await bytesEach(other, 'idleOurs', connections, hello()) },
-    { name: 'node:net', connections, bytesEach: await bytesEach(other, 'idleRaw', connections, Buffer.of(1)) },
+    { name: '@hs/transport', connections, bytesEach: await bytesEach('idleOurs', connections, hello()) },
+    { name: 'node:net', connections, bytesEach: await bytesEach('idleRaw', connections, Buffer.of(1)) },
   ]
 }
 
-async function bytesEach(other: OtherProcess, server: string, connections: number, greeting: Buffer): Promise<number> {
-  const address = await other.ask(server)
-  // What is made once only, by the first connection, belongs to none.
-  const first = await greet(address, greeting)
-  const before = Number(await other.ask('heap'))
+/** In a process of its own, where nothing else comes and goes. */
+async function bytesEach(server: string, connections: number, greeting: Buffer): Promise<number> {
+  const other = new OtherProcess()
   const sockets: Socket[] = []
-  while (sockets.length < connections) {
-    const batch = Math.min(100, connections - sockets.length)
-    sockets.push(...(await Promise.all(Array.from({ length: batch }, () => greet(address, greeting)))))
+  try {
+    const address = await other.ask(server)
+    // What is made once only, by the first connection, belongs to none.
+    sockets.push(await greet(address, greeting))
+    const before = Number(await other.ask('heap'))
+    while (sockets.length <= connections) {
+      const batch = Math.min(100, connections + 1 - sockets.length)
+      sockets.push(...(await Promise.all(Array.from({ length: batch }, () => greet(address, greeting)))))
+    }
+    return (Number(await other.ask('heap')) - before) / connections
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    other.end()
   }
-  const after = Number(await other.ask('heap'))
-  for (const socket of [first, ...sockets]) socket.destroy()
-  return (after - before) / connections
 }
 
 /** Resolves when the server has answered. */

@@ -10,12 +10,8 @@ const HEADER = 8
 
 export async function serveRaw(): Promise<{ address: string; close(): void }> {
   const server = createServer({ noDelay: true }, (socket) => {
-    const out = new Joiner(socket)
-    readFrames(
-      socket,
-      (frame) => out.copy(frame),
-      () => out.flush(),
-    )
+    // An echo needs no buffer of its own: frames go back as they lie.
+    readFrames(socket, (frames) => socket.write(frames))
     socket.on('error', () => socket.destroy())
   })
   server.listen(0, '127.0.0.1')
@@ -29,11 +25,10 @@ export async function dialRaw(address: string): Promise<EchoClient> {
   await once(socket, 'connect')
   const out = new Joiner(socket)
   let answered: (id: number) => void = () => undefined
-  readFrames(
-    socket,
-    (frame) => answered(frame.readUInt32BE(4)),
-    () => out.flush(),
-  )
+  readFrames(socket, (frames) => {
+    for (let at = 0; at < frames.length; at += 4 + frames.readUInt32BE(at)) answered(frames.readUInt32BE(at + 4))
+    out.flush()
+  })
   return {
     drive: (plan: LoadPlan) =>
       new Promise<LoadResult>((resolve) => {
@@ -64,12 +59,6 @@ class Joiner {
     this.#length += HEADER + body.length
   }
 
-  copy(frame: Buffer): void {
-    this.#reserve(frame.length)
-    this.#buffer.set(frame, this.#length)
-    this.#length += frame.length
-  }
-
   flush(): void {
     if (this.#length === 0) return
     const bytes = this.#buffer.subarray(0, this.#length)
@@ -87,39 +76,29 @@ class Joiner {
   }
 }
 
-/** Whole frames out of chunks; only a frame that is cut between two chunks is copied. */
-function readFrames(socket: Socket, onFrame: (frame: Buffer) => void, onTurnEnd: () => void): void {
+/** Hands out whole frames, as many together as lie so; only one that is cut between two chunks is copied. */
+function readFrames(socket: Socket, onFrames: (frames: Buffer) => void): void {
   let partial: Buffer | null = null
   let filled = 0
   socket.on('data', (chunk: Buffer) => {
-    let offset = 0
-    if (partial !== null) {
-      if (filled < 4) {
-        // Too short to know the length: join, which is rare.
-        chunk = Buffer.concat([partial.subarray(0, filled), chunk])
-      } else {
-        const taken = chunk.copy(partial, filled, 0, partial.length - filled)
-        filled += taken
-        if (filled < partial.length) return
-        onFrame(partial)
-        offset = taken
-      }
-      partial = null
+    let start = 0
+    if (partial !== null && filled >= 4) {
+      start = chunk.copy(partial, filled, 0, partial.length - filled)
+      filled += start
+      if (filled < partial.length) return
+      onFrames(partial)
+    } else if (partial !== null) {
+      chunk = Buffer.concat([partial.subarray(0, filled), chunk]) // not even its length was whole, which is rare
     }
-    while (chunk.length - offset >= 4) {
-      const size = 4 + chunk.readUInt32BE(offset)
-      if (chunk.length - offset < size) {
-        partial = Buffer.allocUnsafeSlow(size)
-        break
-      }
-      onFrame(chunk.subarray(offset, offset + size))
-      offset += size
+    partial = null
+    let end = start
+    while (chunk.length - end >= 4 && chunk.length - end >= 4 + chunk.readUInt32BE(end)) {
+      end += 4 + chunk.readUInt32BE(end)
     }
-    filled = chunk.length - offset
-    if (filled > 0) {
-      partial ??= Buffer.allocUnsafeSlow(4)
-      chunk.copy(partial, 0, offset)
-    }
-    onTurnEnd()
+    if (end > start) onFrames(chunk.subarray(start, end))
+    filled = chunk.length - end
+    if (filled === 0) return
+    partial = Buffer.allocUnsafeSlow(filled < 4 ? 4 : 4 + chunk.readUInt32BE(end))
+    chunk.copy(partial, 0, end)
   })
 }
