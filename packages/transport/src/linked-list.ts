@@ -30,12 +30,6 @@ export class LinkedList<T extends Linked<T>> {
     this.#size++
   }
 
-  shift(): T | null {
-    const first = this.#first
-    if (first !== null) this.remove(first)
-    return first
-  }
-
   /** Takes out an item that is in this list. */
   remove(item: T): void {
     if (item.previous === null) this.#first = item.next

@@ -3,6 +3,7 @@
  * a request costs a promise and nothing else that lives longer than the turn.
  */
 import type { Clock, TimingWheel, TransportError } from '@hs/core'
+import { BytePool } from './byte-pool.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { Linked } from './linked-list.js'
 import type { Method } from './methods.js'
@@ -32,17 +33,19 @@ export class OutboundCall implements Linked<OutboundCall> {
   written = false
   /** Whether it was moved here from a connection whose peer said goodbye. */
   moved = false
+  /** Whether the socket's next batch still needs the body, whatever becomes of the call. */
+  isBodyInUse = false
   holder: CallHolder | null = null
   #timeoutMs = 0
   #signal: AbortSignal | undefined
   #resolve: Resolve | null = null
   #reject: Reject | null = null
   readonly #timer: LazyTimer
-  readonly #pool: OutboundCall[]
+  readonly #calls: OutboundCalls
 
-  constructor(clock: Clock, wheel: TimingWheel, pool: OutboundCall[]) {
+  constructor(clock: Clock, wheel: TimingWheel, calls: OutboundCalls) {
     this.#timer = new LazyTimer(clock, wheel, () => this.#expire())
-    this.#pool = pool
+    this.#calls = calls
   }
 
   /** What it takes on the wire, uncompressed. */
@@ -50,6 +53,7 @@ export class OutboundCall implements Linked<OutboundCall> {
     return HEADER_BYTES + REQUEST_PREFIX_BYTES - 1 + this.method.encoded.length + this.body.length
   }
 
+  /** @param body is copied. */
   begin(
     to: string,
     method: Method,
@@ -60,7 +64,7 @@ export class OutboundCall implements Linked<OutboundCall> {
   ): Promise<Uint8Array> {
     this.to = to
     this.method = method
-    this.body = body
+    this.body = this.#calls.bodies.copy(body)
     this.deadlineMs = nowMs + timeoutMs
     this.#timeoutMs = timeoutMs
     this.#timer.set(nowMs, timeoutMs)
@@ -105,20 +109,22 @@ export class OutboundCall implements Linked<OutboundCall> {
     this.#resolve = null
     this.#reject = null
     this.holder = null
+    if (!this.isBodyInUse) this.#calls.bodies.recycle(this.body)
+    this.isBodyInUse = false
     this.body = NO_BODY
     this.to = ''
     this.written = false
     this.moved = false
-    if (this.#pool.length < MAX_POOLED) this.#pool.push(this)
-    else this.#timer.cancel()
+    if (!this.#calls.giveBack(this)) this.#timer.cancel()
   }
 }
 
 /** Calls that are over and wait to be used again. */
 export class OutboundCalls {
+  readonly bodies = new BytePool()
   readonly #clock: Clock
   readonly #wheel: TimingWheel
-  readonly #pool: OutboundCall[] = []
+  readonly #over: OutboundCall[] = []
 
   constructor(clock: Clock, wheel: TimingWheel) {
     this.#clock = clock
@@ -126,7 +132,14 @@ export class OutboundCalls {
   }
 
   take(): OutboundCall {
-    return this.#pool.pop() ?? new OutboundCall(this.#clock, this.#wheel, this.#pool)
+    return this.#over.pop() ?? new OutboundCall(this.#clock, this.#wheel, this)
+  }
+
+  /** False: there are enough. */
+  giveBack(call: OutboundCall): boolean {
+    if (this.#over.length >= MAX_POOLED) return false
+    this.#over.push(call)
+    return true
   }
 }
 

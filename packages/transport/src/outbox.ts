@@ -111,36 +111,27 @@ export class Outbox {
     this.#count(frame, 1)
   }
 
-  /** The next one to be written, taken out; null if there is none, or only requests and none may go. */
-  take(mayRequest: boolean): Message | null {
+  /** The next one to be written; null if there is none, or only requests and none may go. */
+  peek(mayRequest: boolean): Message | null {
     if (this.#frames === 0) return null
-    const control = this.#control.shift()
-    if (control !== null) {
-      this.#count(control, -1)
-      return control
-    }
+    if (this.#control.first !== null) return this.#control.first
     for (const queue of this.#lanes) {
       if (queue === undefined) continue
-      const frame = queue.frames.shift()
-      if (frame !== null) {
-        if (frame.method !== null) {
-          queue.notifications--
-          queue.messageBytes -= frame.bytes
-        }
-        this.#count(frame, -1)
-        return frame
-      }
-      const call = mayRequest ? queue.requests.shift() : null
-      if (call !== null) {
-        queue.messageBytes -= call.bytes
-        this.#count(call, -1)
-        return call
-      }
+      if (queue.frames.first !== null) return queue.frames.first
+      if (mayRequest && queue.requests.first !== null) return queue.requests.first
     }
     return null
   }
 
-  /** Takes out a request or notification that waits here. */
+  /** Takes out what `peek` has just returned. */
+  take(message: Message): void {
+    if (message === this.#control.first) {
+      this.#control.remove(this.#control.first)
+      this.#count(message, -1)
+    } else this.remove(message)
+  }
+
+  /** Takes out what waits at its priority. */
   remove(message: Message): void {
     if (message instanceof OutboundCall) {
       const queue = this.#lane(message.method.lane)
@@ -149,8 +140,10 @@ export class Outbox {
     } else {
       const queue = this.#lane(message.lane)
       queue.frames.remove(message)
-      queue.notifications--
-      queue.messageBytes -= message.bytes
+      if (message.method !== null) {
+        queue.notifications--
+        queue.messageBytes -= message.bytes
+      }
     }
     this.#count(message, -1)
   }

@@ -141,7 +141,10 @@ export class OutgoingTraffic implements CallHolder {
     const call = this.#pending.take(id)
     if (call === undefined) return undefined
     // The rest of its frame is still written, or what follows could not be told apart.
-    if (this.#cut === call) this.#cut = null
+    if (this.#cut === call) {
+      this.#cut = null
+      call.isBodyInUse = true
+    }
     if (!this.#outbox.isEmpty) this.#flushSoon()
     return call
   }
@@ -149,7 +152,10 @@ export class OutgoingTraffic implements CallHolder {
   /** Takes out what the peer has not taken: requests whose id is greater, and all that waits, in order. */
   takeUntaken(lastId: number): Message[] {
     const written = this.#pending.takeAbove(lastId)
-    if (this.#cut !== null && written.includes(this.#cut as OutboundCall)) this.#cut = null
+    if (this.#cut !== null && written.includes(this.#cut as OutboundCall)) {
+      this.#cut = null
+      for (const call of written) call.isBodyInUse = true
+    }
     return [...written, ...this.#outbox.drain(true)]
   }
 
@@ -218,9 +224,10 @@ export class OutgoingTraffic implements CallHolder {
     const { maxInFlight, maxSendLength } = this.#terms
     const maxBytes = LENGTH_BYTES + maxSendLength
     let nowMs = -1
-    while (writer.hasRoom) {
-      const message = this.#outbox.take(this.#pending.size < maxInFlight)
-      if (message === null) return
+    for (;;) {
+      const message = this.#outbox.peek(this.#pending.size < maxInFlight)
+      if (message === null || !writer.mayPut(message.bytes)) return
+      this.#outbox.take(message)
       if (message.bytes > maxBytes && message.method !== null) {
         // It was given to this connection before the peer had told what it takes.
         failMessage(message, tooLarge(message.method.name, message.bytes - LENGTH_BYTES, maxSendLength))

@@ -16,7 +16,6 @@ import {
   type RpcRequestOptions,
 } from '@hs/core'
 import type { Duplex } from 'node:stream'
-import { BytePool } from './byte-pool.js'
 import { Connection, type ConnectionEnvironment, type ConnectionOwner } from './connection.js'
 import { DialedPeers } from './dialed-peers.js'
 import { CalledMethods, CRITICAL, ServedMethods, type Lane, type Method } from './methods.js'
@@ -53,7 +52,6 @@ export class RpcEndpoint implements ConnectionOwner {
   readonly #notifications: RunningNotifications
   readonly #called: CalledMethods
   readonly #calls: OutboundCalls
-  readonly #bodies = new BytePool()
   readonly #peers: DialedPeers
   /** Whatever has a socket. */
   readonly #connections = new Set<Connection>()
@@ -220,7 +218,7 @@ export class RpcEndpoint implements ConnectionOwner {
     const connection = this.#admitted(to, method, HEADER_BYTES + REQUEST_PREFIX_BYTES - 1, body)
     const nowMs = this.#environment.clock.now()
     const call = this.#calls.take()
-    const answer = call.begin(to, method, this.#bodies.copy(body), nowMs, Math.min(timeoutMs, MAX_ID), signal)
+    const answer = call.begin(to, method, body, nowMs, Math.min(timeoutMs, MAX_ID), signal)
     connection.add(call, nowMs)
     return answer
   }
@@ -228,7 +226,7 @@ export class RpcEndpoint implements ConnectionOwner {
   #notify(to: string, name: string, body: Uint8Array): Promise<void> {
     const method = this.#check(name, body)
     const connection = this.#admitted(to, method, HEADER_BYTES, body)
-    const frame = OutgoingFrame.notification(method, this.#bodies.copy(body))
+    const frame = OutgoingFrame.notification(method, this.#calls.bodies.copy(body))
     const handedOver = new Promise<void>((resolve, reject) => {
       frame.resolve = resolve
       frame.reject = reject

@@ -1,12 +1,12 @@
 /**
  * Encodes frames into batches for one socket. The socket is given at most 64 KiB beyond what it accepted, and nothing
- * after `write` returned false until it drained; a frame that does not fit is cut, and its rest begins the next batch.
+ * after `write` returned false until it drained; a frame that is too large is cut, and its rest begins the next batch.
  * So what a later message of a higher priority must wait for is bounded, however large the frames are.
  */
 import type { Duplex } from 'node:stream'
 import { viewOf } from './byte-gatherer.js'
 import type { Method } from './methods.js'
-import { FLAG_DEFLATED, HEADER_BYTES, MAX_METHOD_BYTES, writeHeader, writeU32 } from './wire.js'
+import { FLAG_DEFLATED, writeHeader, writeU32 } from './wire.js'
 
 /** The most that a socket holds of ours beyond what the system took. */
 const SOCKET_WINDOW_BYTES = 65_536
@@ -17,22 +17,30 @@ const SOCKET_WINDOW_BYTES = 65_536
 export const SOCKET_HIGH_WATER_BYTES = 32_768
 /** A body up to this is copied beside its header; a larger one is passed on as it is. */
 const MAX_COPIED_BYTES = 32_768
-/** What a header takes at most, timeout and method included. */
-const MAX_HEADER_BYTES = HEADER_BYTES + 4 + 1 + MAX_METHOD_BYTES
 /** A batch up to this is copied for a socket that does not take it at once, rather than giving away the scratch. */
 const MAX_PARTED_BYTES = 8_192
+/** Batch buffers that are kept to be used again. */
+const MAX_SPARE = 16
 
 /** The batch buffer, shared by all connections of a transport: a batch begins and ends in one synchronous step. */
 export class Scratch {
-  #bytes = Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+  #bytes: Buffer = Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+  readonly #spare: Buffer[] = []
 
   get bytes(): Buffer {
     return this.#bytes
   }
 
-  /** The old one belongs to a socket now. */
-  giveAway(): void {
-    this.#bytes = Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+  /** A socket keeps it for a while: the next batch gets another one. */
+  lend(): Buffer {
+    const lent = this.#bytes
+    this.#bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+    return lent
+  }
+
+  /** The socket has taken all of it. */
+  giveBack(lent: Buffer): void {
+    if (this.#spare.length < MAX_SPARE) this.#spare.push(lent)
   }
 }
 
@@ -51,8 +59,9 @@ export class SocketWriter {
   #corked = false
   /** The last batch was not taken at once: the next one will hardly be either. */
   #slow = false
-  /** The socket got a part of the scratch itself. */
-  #lent = false
+  /** The socket got a part of the scratch itself; and the ones that it had not taken by the end of their batch. */
+  #usesScratch = false
+  #lent: Buffer[] = []
 
   constructor(socket: Duplex, scratch: Scratch, totals: { bytesSent: number }) {
     this.#socket = socket
@@ -83,7 +92,11 @@ export class SocketWriter {
   /** Begins a batch with the rest of the frame that was cut. False: the socket takes nothing now. */
   begin(): boolean {
     if (this.#blocked) return false
-    this.#room = SOCKET_WINDOW_BYTES - this.#socket.writableLength
+    const untaken = this.#socket.writableLength
+    if (untaken === 0 && this.#lent.length > 0) {
+      for (const lent of this.#lent.splice(0)) this.#scratch.giveBack(lent)
+    }
+    this.#room = SOCKET_WINDOW_BYTES - untaken
     this.#given = 0
     this.#start = 0
     this.#end = 0
@@ -93,9 +106,13 @@ export class SocketWriter {
     return true
   }
 
-  /** Whether another frame may be put into this batch. */
-  get hasRoom(): boolean {
-    return !this.#blocked && this.#rest === null && this.#roomLeft >= MAX_HEADER_BYTES
+  /**
+   * Whether a frame of so many bytes may be put into this batch: it fits, or the batch is so small that the socket
+   * would not say `drain` after it. So only a frame of more than half a window is ever cut.
+   */
+  mayPut(bytes: number): boolean {
+    if (this.#blocked || this.#rest !== null) return false
+    return bytes <= this.#roomLeft || this.#roomLeft > SOCKET_WINDOW_BYTES - SOCKET_HIGH_WATER_BYTES
   }
 
   /**
@@ -125,8 +142,8 @@ export class SocketWriter {
       this.#socket.uncork()
     }
     this.#slow = this.#socket.writableLength > 0
-    if (this.#slow && this.#lent) this.#scratch.giveAway()
-    this.#lent = false
+    if (this.#slow && this.#usesScratch) this.#lent.push(this.#scratch.lend())
+    this.#usesScratch = false
     return true
   }
 
@@ -160,7 +177,7 @@ export class SocketWriter {
       this.#write(Buffer.from(batch))
       return
     }
-    this.#lent = true
+    this.#usesScratch = true
     this.#write(batch)
   }
 

@@ -3,6 +3,7 @@ import { VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { reconnectDelayMs } from '../src/backoff.js'
+import { BytePool } from '../src/byte-pool.js'
 import { negotiate, type ProtocolOffer } from '../src/index.js'
 import { LazyTimer } from '../src/lazy-timer.js'
 import { CalledMethods, ServedMethods, type Lane } from '../src/methods.js'
@@ -217,7 +218,10 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
     const normalNote = add(notification(2), 'addFrame')
     const high = add(request(1), 'addRequest')
     const ping = add(OutgoingFrame.control(7, 0, new Uint8Array(8)), 'addControl')
-    for (let next = outbox.take(true); next !== null; next = outbox.take(true)) order.push(next)
+    for (let next = outbox.peek(true); next !== null; next = outbox.peek(true)) {
+      outbox.take(next)
+      order.push(next)
+    }
     expect(order).toEqual([ping, high, normalAnswer, normalNote, normalRequest, secondNormalRequest, low])
     expect(outbox.bytes).toBe(0)
     expect(outbox.isEmpty).toBe(true)
@@ -228,8 +232,9 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
     outbox.addRequest(request(1))
     const note = notification(3)
     outbox.addFrame(note)
-    expect(outbox.take(false)).toBe(note)
-    expect(outbox.take(false)).toBeNull()
+    expect(outbox.peek(false)).toBe(note)
+    outbox.take(note)
+    expect(outbox.peek(false)).toBeNull()
     expect(outbox.isEmpty).toBe(false)
   })
 
@@ -284,8 +289,10 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
           else if (s.do === 'notify') add(notification(s.lane, s.size))
           else if (s.do === 'answer') add(answer(s.lane, s.size))
           else if (s.do === 'take') {
-            const taken = outbox.take(s.size === 1)
-            if (taken !== null) expect(inside.delete(taken)).toBe(true)
+            const next = outbox.peek(s.size === 1)
+            if (next === null) continue
+            outbox.take(next)
+            expect(inside.delete(next)).toBe(true)
           } else if (s.do === 'remove') {
             const some = [...inside].find((m) => m.method !== null && m.method.lane === s.lane)
             if (some !== undefined) {
@@ -303,5 +310,39 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
         expect([...inside].every((m) => m.method === null)).toBe(true)
       }),
     )
+  })
+})
+
+describe('BytePool', () => {
+  it('gives copies that nobody else has, though memory is used again', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ size: fc.nat(40_000), letGo: fc.option(fc.nat(10)) }), { maxLength: 40 }),
+        (steps) => {
+          const pool = new BytePool()
+          const held: { copy: Uint8Array; value: number }[] = []
+          for (const [i, { size, letGo }] of steps.entries()) {
+            const source = new Uint8Array(size).fill(i)
+            held.push({ copy: pool.copy(source), value: i })
+            source.fill(255)
+            if (letGo !== null) for (const { copy } of held.splice(letGo, 1)) pool.recycle(copy)
+            for (const { copy, value } of held) expect(copy.every((byte) => byte === value)).toBe(true)
+          }
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+
+  it('uses the memory of large copies again, that of small and huge ones not', () => {
+    const pool = new BytePool()
+    const reuses = (size: number) => {
+      const first = pool.copy(new Uint8Array(size))
+      pool.recycle(first)
+      const second = pool.copy(new Uint8Array(size - 1))
+      return second.buffer === first.buffer && second.byteOffset === first.byteOffset
+    }
+    expect([2_048, 2_050, 4_096, 16_384, 32_768].map(reuses)).toEqual([false, true, true, true, true])
+    expect(reuses(40_000)).toBe(false)
   })
 })
