@@ -24,12 +24,17 @@ const keys = Array.from({ length: KEYS }, (_, index) => `customer-${index}`)
 const drawn = Array.from({ length: DRAWS }, () => random.pick(keys))
 const isSet = Uint8Array.from({ length: DRAWS }, () => (random.int(10) === 0 ? 1 : 0))
 
-/** Each contender has its own copy of the loop, so that none pays for the shapes of the others. */
-const loopOf = (cache: Cache): ((n: number) => number) =>
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval
-  new Function('cache', 'drawn', 'isSet', 'mask', loopBody)(cache, drawn, isSet, DRAWS - 1) as (n: number) => number
+type Loop = (n: number) => number
+type MakeLoop = (cache: Cache, drawn: readonly string[], isSet: Uint8Array, mask: number) => Loop
 
-const loopBody = `return (n) => {
+/** Compiled anew for each contender, so that none pays for the shapes of the others. */
+function loopOf(cache: Cache): Loop {
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- the only way to have a function twice
+  const make = new Function('cache', 'drawn', 'isSet', 'mask', LOOP) as MakeLoop
+  return make(cache, drawn, isSet, DRAWS - 1)
+}
+
+const LOOP = `return (n) => {
   let hits = 0
   for (let i = 0; i < n; i++) {
     const key = drawn[i & mask]
@@ -40,7 +45,7 @@ const loopBody = `return (n) => {
 }`
 
 function contender(name: string, make: () => Cache): Contender {
-  let loop: ((n: number) => number) | undefined
+  let loop: Loop | undefined
   return {
     name,
     ours: name.startsWith('BoundedMap'),

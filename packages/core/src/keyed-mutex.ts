@@ -103,5 +103,5 @@ export class KeyedMutex<K = string> {
 }
 
 function describe(key: unknown): string {
-  return typeof key === 'object' || typeof key === 'function' ? 'the lock' : `the lock of "${String(key)}"`
+  return typeof key === 'string' || typeof key === 'number' ? `the lock of "${key}"` : 'a lock'
 }

@@ -3,6 +3,7 @@
  * or its signal, and each settles once. A waiter that was served has left the queue, its timer and its listener in the
  * same step, so it is either served or gone, never both, and nothing of it is left.
  */
+import { unwatchAbort, watchAbort } from './abort-watch.js'
 import type { Clock, Timer } from './clock.js'
 import { HsError, LimitError, TimeoutError } from './errors.js'
 import { isThenable } from './when-rejected.js'
@@ -58,7 +59,7 @@ export function runSection<T>(fn: () => T | Promise<T>, release: () => void): Pr
     release()
     return Promise.reject(error)
   }
-  if (isThenable(result)) return releaseAfter(result as Promise<T>, release)
+  if (isThenable(result)) return releaseAfter(result, release)
   release()
   return Promise.resolve(result)
 }
@@ -146,7 +147,7 @@ export class WaitQueue<T, P = undefined> {
         const leave = () => waiter.reject(new TimeoutError(this.#operation(), timeoutMs))
         waiter.timer = this.#clock.setTimer(timeoutMs, leave)
       }
-      signal?.addEventListener('abort', waiter)
+      if (signal !== undefined) watchAbort(signal, waiter)
       this.#append(waiter)
     })
   }
@@ -207,8 +208,8 @@ export class Waiter<T, P> {
     if (this.#leave()) this.#reject(error)
   }
 
-  /** As the listener of its signal. */
-  handleEvent(): void {
+  /** Called by its signal. */
+  onAbort(): void {
     this.reject(this.signal?.reason)
   }
 
@@ -217,7 +218,7 @@ export class Waiter<T, P> {
     this.#queue.remove(this)
     this.#queue = undefined
     this.timer?.cancel()
-    this.signal?.removeEventListener('abort', this)
+    if (this.signal !== undefined) unwatchAbort(this.signal, this)
     return true
   }
 }
