@@ -204,7 +204,7 @@ export class JobScheduler {
     const { jobs, shares, counters } = this.#state
     for (const { key, fence } of recovered.results ?? []) {
       parseShardKey(key)
-      requireInteger('fence', fence, 1)
+      requireInteger('fence', fence)
     }
     if (jobs.has(parsed.jobId)) return 'duplicate'
     if (jobs.size >= this.#settings.maxJobs) throw new LimitError('jobs', this.#settings.maxJobs)

@@ -4,6 +4,7 @@
  */
 import type { ErrorReporter } from '@hs/core'
 import type { DcJobResult, DcJobSnapshot } from './job-report.js'
+import type { ShardResult } from './shard-result.js'
 import type { AbortRequest, Dispatch, JobSuspicion, SchedulerPort, TimeoutReport } from './scheduler-port.js'
 
 type Send<T> = (message: T) => void
@@ -11,6 +12,7 @@ type Send<T> = (message: T) => void
 export class Outbox {
   readonly dispatch: Send<Dispatch>
   readonly abort: Send<AbortRequest>
+  readonly shardSettled: Send<ShardResult> | null
   readonly jobChanged: Send<DcJobSnapshot> | null
   readonly jobFinished: Send<DcJobResult> | null
   readonly timeoutReport: Send<TimeoutReport>
@@ -27,9 +29,10 @@ export class Outbox {
       return (message) => this.#line.push([guarded, message])
     }
     const ignore = () => undefined
-    const { abort, jobChanged, jobFinished, timeoutReport, suspicion } = port
+    const { abort, shardSettled, jobChanged, jobFinished, timeoutReport, suspicion } = port
     this.dispatch = line('dispatch', (message: Dispatch) => port.dispatch(message)) ?? ignore
     this.abort = line('abort', abort?.bind(port)) ?? ignore
+    this.shardSettled = line('shardSettled', shardSettled?.bind(port))
     this.jobChanged = line('jobChanged', jobChanged?.bind(port))
     this.jobFinished = line('jobFinished', jobFinished?.bind(port))
     this.timeoutReport = line('timeoutReport', timeoutReport?.bind(port)) ?? ignore

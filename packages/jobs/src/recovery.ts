@@ -33,9 +33,8 @@ export function recover(
     if (shard === undefined || shard.isOver) continue
     shard.fence = result.fence
     shard.attempts = result.attempt ?? 1
-    if (result.status === 'failed' || result.status === 'timed-out') {
-      job.trouble(result.error?.code ?? (result.status === 'failed' ? 'WORKFLOW_FAILED' : 'TIMED_OUT'), result.key, '')
-    }
+    if (result.status === 'failed') job.trouble(result.error?.code ?? 'WORKFLOW_FAILED', result.key, '')
+    if (result.status === 'timed-out') job.trouble(result.error?.code ?? 'TIMED_OUT', result.key, '')
     settling.decide(shard, result)
   }
 }

@@ -1,5 +1,6 @@
 /** What a scheduler asks of the world around it, and what it tells it. */
 import type { DcJobResult, DcJobSnapshot } from './job-report.js'
+import type { ShardResult } from './shard-result.js'
 
 /** One execution of a shard, to be started on a worker. */
 export interface Dispatch {
@@ -42,6 +43,11 @@ export interface JobSuspicion {
 export interface SchedulerPort {
   dispatch(dispatch: Dispatch): unknown
   abort?(abort: AbortRequest): unknown
+  /**
+   * A shard has its outcome: what the next leader needs as `recovered.results`. Once a shard, before the job's end is
+   * told; a result that was accepted and leads to another execution is none.
+   */
+  shardSettled?(result: ShardResult): unknown
   /** At most once a job and step, `sequence` strictly growing. */
   jobChanged?(snapshot: DcJobSnapshot): unknown
   /** Exactly once a job. */

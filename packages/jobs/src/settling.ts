@@ -56,6 +56,7 @@ export class Settling {
     this.drop(shard)
     shard.error = error
     shard.move(status)
+    this.#state.outbox.shardSettled?.(settledResult(shard, status))
     this.refresh(shard.workflow)
   }
 
@@ -164,6 +165,11 @@ export class Settling {
       else if (dependent.openDependencies === 0) this.release(dependent)
     }
   }
+}
+
+function settledResult({ key, fence, attempts, result, error }: ShardRecord, status: ShardOutcome): ShardResult {
+  const settled = { ...result, key, fence, attempt: attempts, status }
+  return Object.freeze(error === null ? settled : { ...settled, error })
 }
 
 /** Failed if any is, else timed out, else cancelled, else completed. */
