@@ -1,0 +1,115 @@
+/**
+ * A datacenter as a gate sees it: who leads it, under which term, and what it can run. It is asked every `heartbeatMs`;
+ * one that was silent for `staleNodeMs` is not used, until it answers again.
+ */
+import type { Clock, DatacenterHealth } from '@hs/core'
+import type { RpcPeer } from './rpc-peer.js'
+import type { NodeTiming } from './timing.js'
+import type { LeaderRef } from './wire/fields.js'
+import { managerStatus } from './wire/gate-manager.js'
+
+export interface DatacenterLinkOptions {
+  readonly name: string
+  readonly managers: readonly string[]
+  readonly peer: RpcPeer
+  readonly clock: Clock
+  readonly timing: Readonly<NodeTiming>
+  readonly signal: AbortSignal
+  readonly gateId: string
+  /** Another leader, or the same one under another term. */
+  onLeader(leader: LeaderRef): void
+  onStatus(status: DatacenterHealth): void
+  onError(error: unknown): void
+}
+
+export interface DatacenterFacts {
+  readonly status: DatacenterHealth
+  readonly leader: string | null
+  readonly managers: number
+  readonly totalCores: number
+  readonly freeCores: number
+}
+
+const MAX_HINTS = 4
+
+export class DatacenterLink {
+  readonly name: string
+  readonly #options: DatacenterLinkOptions
+  readonly #madeAt: number
+  #leader: LeaderRef | null = null
+  #heardAt: number | null = null
+  #capacity = { managers: 0, totalCores: 0, freeCores: 0 }
+  #next = 0
+  #status: DatacenterHealth = 'degraded'
+
+  constructor(options: DatacenterLinkOptions) {
+    this.#options = options
+    this.name = options.name
+    this.#madeAt = options.clock.now()
+  }
+
+  /** The leader of the highest term that was heard of. */
+  get leader(): LeaderRef | null {
+    return this.#leader
+  }
+
+  /** Whether its leader has ever answered. */
+  get answered(): boolean {
+    return this.#heardAt !== null
+  }
+
+  /** Not yet heard of is `'degraded'`; silent for `staleNodeMs` is `'unhealthy'`, which is not used. */
+  get status(): DatacenterHealth {
+    const { clock, timing } = this.#options
+    const silentMs = clock.now() - (this.#heardAt ?? this.#madeAt)
+    if (silentMs >= timing.staleNodeMs) return 'unhealthy'
+    return this.answered ? 'healthy' : 'degraded'
+  }
+
+  /** Whether a report is of the highest term heard of, or a higher one. */
+  heard(leader: LeaderRef): boolean {
+    const known = this.#leader
+    if (known !== null && leader.term < known.term) return false
+    this.#leader = leader
+    if (known === null || known.id !== leader.id || known.term !== leader.term) this.#options.onLeader(leader)
+    return true
+  }
+
+  facts(): DatacenterFacts {
+    return { status: this.status, leader: this.#leader?.address ?? null, ...this.#capacity }
+  }
+
+  /** One round: the leader, or another manager if it does not answer. Never rejects. */
+  async poll(): Promise<void> {
+    const { managers, peer, signal, gateId, clock, onError } = this.#options
+    let address = this.#leader?.address ?? managers[this.#next % managers.length] ?? ''
+    try {
+      for (let hop = 0; hop <= MAX_HINTS; hop++) {
+        const leader = this.#leader
+        const answer = await peer.ask(address, managerStatus, { gateId, ...(leader && { leader }) }, { signal })
+        if (answer.ok) {
+          if (!this.heard(answer.leader)) break
+          this.#heardAt = clock.now()
+          const { managers: count, totalCores, freeCores } = answer
+          this.#capacity = { managers: count, totalCores, freeCores }
+          break
+        }
+        if (answer.leader === undefined || answer.leader.address === address) break
+        address = answer.leader.address
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      // Its place is asked again next time, and so are the others in turn.
+      this.#next++
+      onError(error)
+    }
+    this.#tellStatus()
+  }
+
+  #tellStatus(): void {
+    const { status } = this
+    if (status === this.#status) return
+    this.#status = status
+    this.#options.onStatus(status)
+  }
+}

@@ -1,0 +1,288 @@
+/**
+ * One execution of a shard: the context that `run` is given, and what becomes of what it returns or throws.
+ * It ends when `run` has really ended, whatever its signal said: cores are free only then.
+ */
+import { HsError, LimitError, deepFreeze, type Clock, type RuntimeOptions, type Timer } from '@hs/core'
+import type { Dispatch, DispatchPayload, ShardResult } from '@hs/jobs'
+import { encodeTotals, StatsTotals } from './execution-stats.js'
+import type { StatsWriter } from './stats-stream.js'
+import { MAX_FRAME_BYTES } from './wire/codecs.js'
+import { sizeOf, type ShardResultWire } from './wire/shard-result.js'
+import { decodeValue, encodeValue } from './wire/value.js'
+import type { WorkflowContext } from './workflow-context.js'
+import type { WorkflowDefinition } from './workflow.js'
+
+/** Why an execution is told to end. */
+export type AbortCode = 'CANCELLED' | 'TIMED_OUT' | 'STUCK' | 'ORPHANED' | 'NODE_STOPPED'
+
+/** How far an execution has come, by its own account. */
+export interface ProgressFrame {
+  readonly key: string
+  readonly fence: number
+  readonly sequence: number
+  readonly done: number
+  readonly total?: number
+}
+
+export interface ExecutionOptions {
+  readonly dispatch: Omit<Dispatch, 'workerId' | 'payload'>
+  readonly payload: DispatchPayload
+  readonly workflow: WorkflowDefinition
+  readonly datacenter: string
+  readonly workerId: string
+  readonly runtime: Required<RuntimeOptions>
+  readonly stream: StatsWriter
+}
+
+type Outcome = Omit<ShardResult, 'key' | 'fence'>
+
+const MAX_ERROR_BYTES = 4_096
+/** What a result may take, so that it fits a frame beside what else a message carries. */
+export const MAX_RESULT_BYTES: number = MAX_FRAME_BYTES - 65_536
+
+export class Execution {
+  readonly key: string
+  readonly fence: number
+  readonly #options: ExecutionOptions
+  readonly #clock: Clock
+  readonly #totals = new StatsTotals()
+  readonly #published = new Map<string, Uint8Array>()
+  /** Made for whoever asks for it. */
+  #controller: AbortController | undefined
+  #abortCode: AbortCode | null = null
+  #progress: ProgressFrame | null = null
+  #reported = 0
+  #over = false
+
+  constructor(options: ExecutionOptions) {
+    this.#options = options
+    this.#clock = options.runtime.clock
+    this.key = options.dispatch.key
+    this.fence = options.dispatch.fence
+  }
+
+  get jobId(): string {
+    return this.#options.dispatch.jobId
+  }
+
+  /** Why it was told to end, if it was. */
+  get abortCode(): AbortCode | null {
+    return this.#abortCode
+  }
+
+  /** The latest progress that was not taken yet. */
+  get progress(): ProgressFrame | null {
+    return this.#progress !== null && this.#progress.sequence > this.#reported ? this.#progress : null
+  }
+
+  progressTaken(sequence: number): void {
+    this.#reported = Math.max(this.#reported, sequence)
+  }
+
+  /** The first reason counts. */
+  abort(code: AbortCode): void {
+    if (this.#abortCode !== null || this.#over) return
+    this.#abortCode = code
+    this.#controller?.abort(abortReason(code, this.key))
+  }
+
+  /** Never rejects. */
+  async run(): Promise<Outcome> {
+    const { dispatch, payload, stream } = this.#options
+    const startedAt = this.#clock.now()
+    let timer: Timer | undefined
+    let outcome: Outcome
+    try {
+      if (this.#abortCode !== null) throw abortReason(this.#abortCode, this.key)
+      timer = this.#clock.setTimer(payload.timeoutMs, () => this.abort('TIMED_OUT'))
+      outcome = this.#completed(await this.#value())
+    } catch (error) {
+      outcome = this.#failed(error)
+    }
+    timer?.cancel()
+    this.#over = true
+    stream.close()
+    const stats = encodeTotals(this.#totals)
+    return this.#bounded({
+      ...outcome,
+      ...(stats === undefined ? {} : { stats }),
+      attempt: dispatch.attempt,
+      durationMs: Math.max(0, this.#clock.now() - startedAt),
+    })
+  }
+
+  async #value(): Promise<Uint8Array> {
+    const { workflow, payload } = this.#options
+    const given = decodeValue(payload.input)
+    const input = workflow.input === undefined ? given : await parsed(workflow.input, given, 'INVALID_JOB', 'input')
+    const value: unknown = await workflow.run(this.#context(input))
+    const checked =
+      workflow.output === undefined ? value : await parsed(workflow.output, value, 'INVALID_OUTPUT', 'value')
+    return encodeResult(checked)
+  }
+
+  #completed(value: Uint8Array): Outcome {
+    const version = this.#options.payload.contextVersion
+    const context = Object.fromEntries(
+      Array.from(this.#published, ([name, bytes]) => [name, { value: bytes, version }]),
+    )
+    return {
+      status: 'completed',
+      value,
+      ...(this.#published.size === 0 ? {} : { context }),
+    }
+  }
+
+  /** After an abort whatever is thrown is its echo. */
+  #failed(error: unknown): Outcome {
+    switch (this.#abortCode) {
+      case 'TIMED_OUT':
+        return { status: 'timed-out', error: { code: 'TIMED_OUT', message: abortText.TIMED_OUT } }
+      case 'CANCELLED':
+      case 'STUCK':
+      case 'ORPHANED':
+      case 'NODE_STOPPED':
+        // By the code the scheduler knows what was only handed back, and runs it elsewhere.
+        return { status: 'cancelled', error: { code: this.#abortCode, message: abortText[this.#abortCode] } }
+      case null:
+        return { status: 'failed', error: errorOf(error) }
+    }
+  }
+
+  #bounded(outcome: Outcome): Outcome {
+    const size = sizeOf({ ...outcome, key: this.key, fence: this.fence } as ShardResultWire)
+    if (size <= MAX_RESULT_BYTES) return outcome
+    const { attempt, durationMs } = outcome
+    const error = {
+      code: 'RESULT_TOO_LARGE',
+      message: `the result takes ${size} bytes, at most ${MAX_RESULT_BYTES} fit`,
+    }
+    return { status: 'failed', error, ...(attempt && { attempt }), ...(durationMs !== undefined && { durationMs }) }
+  }
+
+  #context(input: unknown): WorkflowContext<unknown> {
+    const { dispatch, payload, datacenter, workerId, runtime, stream } = this.#options
+    const { jobId, workflowId, shard, attempt, cores } = dispatch
+    const signal = () => this.#signal()
+    const totals = this.#totals
+    return {
+      input,
+      jobId,
+      workflowId,
+      datacenter,
+      workerId,
+      shard: Object.freeze({ index: shard, count: payload.plan.length, vus: payload.vus, cores }),
+      attempt,
+      executionId: `${this.key}#${this.fence}`,
+      get signal() {
+        return signal()
+      },
+      context: decodedContext(payload.context),
+      set: (name, value) => void this.#published.set(name, encodeValue(value)),
+      progress: (done, total) => this.#setProgress(done, total),
+      stats: {
+        record: (metric, value) => {
+          totals.record(metric, value)
+          if (!this.#over) stream.totals.record(metric, value)
+        },
+        count: (name, n = 1) => {
+          totals.count(name, n)
+          if (!this.#over) stream.totals.count(name, n)
+        },
+      },
+      logger: runtime.logger.child({ jobId, workflowId, shard, attempt }),
+      clock: runtime.clock,
+      random: runtime.random,
+    }
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#abortCode !== null) this.#controller.abort(abortReason(this.#abortCode, this.key))
+    }
+    return this.#controller.signal
+  }
+
+  #setProgress(done: number, total: number | undefined): void {
+    if (!isAmount(done) || !(total === undefined || isAmount(total)))
+      throw new HsError('INVALID_ARGUMENT', `progress takes finite numbers from 0, found ${done} of ${total}`)
+    const { key, fence } = this
+    const sequence = (this.#progress?.sequence ?? 0) + 1
+    this.#progress = total === undefined ? { key, fence, sequence, done } : { key, fence, sequence, done, total }
+  }
+}
+
+const abortText: Readonly<Record<AbortCode, string>> = Object.freeze({
+  CANCELLED: 'was cancelled',
+  TIMED_OUT: 'ran longer than it may',
+  STUCK: 'made no progress for too long',
+  ORPHANED: 'ran without a leader for too long',
+  NODE_STOPPED: 'stopped, because its worker stops',
+})
+
+function abortReason(code: AbortCode, key: string): HsError {
+  return new HsError(code, `${key} ${abortText[code]}`)
+}
+
+async function parsed(
+  schema: NonNullable<WorkflowDefinition['input']>,
+  value: unknown,
+  code: string,
+  what: string,
+): Promise<unknown> {
+  const result = await schema.safeParseAsync(value)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  const path = [what, ...(issue?.path ?? [])].join('.')
+  throw new HsError(code, `${path}: ${issue?.message ?? 'invalid'}`)
+}
+
+function encodeResult(value: unknown): Uint8Array {
+  try {
+    return encodeValue(value)
+  } catch (error) {
+    if (error instanceof LimitError) throw new HsError('RESULT_TOO_LARGE', error.message, { cause: error })
+    throw error
+  }
+}
+
+function errorOf(error: unknown): { code: string; message: string } {
+  const { code, message } = (typeof error === 'object' && error !== null ? error : {}) as {
+    code?: unknown
+    message?: unknown
+  }
+  return {
+    code: typeof code === 'string' && code !== '' ? code.slice(0, 128) : 'WORKFLOW_FAILED',
+    message: truncated(typeof message === 'string' ? message : safeText(error)),
+  }
+}
+
+function safeText(value: unknown): string {
+  try {
+    return String(value)
+  } catch (thrown) {
+    return `a ${typeof value} that cannot be shown: ${thrown instanceof Error ? thrown.name : typeof thrown}`
+  }
+}
+
+/** To bytes, not characters: that is what the frame is made of. */
+function truncated(message: string): string {
+  const bytes = new TextEncoder().encode(message)
+  if (bytes.length <= MAX_ERROR_BYTES) return message
+  return new TextDecoder().decode(bytes.subarray(0, MAX_ERROR_BYTES)).replace(/\uFFFD+$/, '')
+}
+
+function decodedContext(context: DispatchPayload['context']): WorkflowContext<unknown>['context'] {
+  const decoded: Record<string, Record<string, unknown>> = {}
+  for (const [dependency, values] of Object.entries(context)) {
+    decoded[dependency] = Object.fromEntries(
+      Object.entries(values).map(([name, bytes]) => [name, bytes instanceof Uint8Array ? decodeValue(bytes) : bytes]),
+    )
+  }
+  return deepFreeze(decoded)
+}
+
+function isAmount(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value < Infinity
+}

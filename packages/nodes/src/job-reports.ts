@@ -1,0 +1,230 @@
+/**
+ * What a leader tells the gate that owns a job, one report at a time: settled results as soon as there are any, windows
+ * and progress every `reportMs`, and the final result when all that was settled has been taken over. Everything is kept
+ * and sent again, with backoff, until the gate has it; only then is a worker's copy let go.
+ */
+import { TransportError, type Clock, type Random, type Timer } from '@hs/core'
+import type { DcJobSnapshot } from '@hs/jobs'
+import { fullJitterMs } from './backoff.js'
+import { inLaterTurn } from './later-turn.js'
+import type { RpcPeer } from './rpc-peer.js'
+import type { NodeTiming } from './timing.js'
+import type { ExecutionRef, JobOwner, LeaderRef, Refusal } from './wire/fields.js'
+import { jobReport } from './wire/gate-manager.js'
+import type { Part } from './wire/parts.js'
+import { sizeOf, type ShardResultWire } from './wire/shard-result.js'
+
+export interface JobReportsOptions {
+  readonly jobId: string
+  readonly datacenter: string
+  readonly peer: RpcPeer
+  readonly clock: Clock
+  readonly random: Random
+  readonly timing: Readonly<NodeTiming>
+  readonly signal: AbortSignal
+  leader(): LeaderRef
+  owner(): JobOwner
+  onAcknowledged(ref: ExecutionRef): void
+  onRefused(refusal: Refusal): void
+  /** The gate has all of the final result. */
+  onDelivered(): void
+  /** The job is not this datacenter's any more. */
+  onAbandoned(): void
+  onError(error: unknown): void
+}
+
+export interface NumberedWindow {
+  readonly seq: number
+  readonly window: Uint8Array
+}
+
+const REPORT_BYTES = 1_048_576
+const MAX_BACKOFF_MS = 5_000
+
+type ProgressWire = NonNullable<Parameters<typeof jobReport.request.encode>[0]['progress']>
+
+interface Report {
+  readonly progress: DcJobSnapshot | null
+  readonly settled: ShardResultWire[]
+  readonly windows: NumberedWindow[]
+  readonly final: Part | null
+}
+
+export class JobReports {
+  readonly #options: JobReportsOptions
+  /** Settled and not taken over, by shard key. */
+  readonly #settled = new Map<string, ShardResultWire>()
+  #windows: NumberedWindow[] = []
+  #progress: DcJobSnapshot | null = null
+  /** Plans that the gate has: they are fixed one after the other, and each travels once. */
+  #plansTold = 0
+  /** What is left of the final result. */
+  #final: Part[] | null = null
+  #delivered = false
+  #inFlight = false
+  #woken = false
+  #closed = false
+  #failures = 0
+  #sentAt = -Infinity
+  #timer: Timer | undefined
+
+  constructor(options: JobReportsOptions) {
+    this.#options = options
+  }
+
+  /** Results that the gate does not have yet. */
+  get pending(): number {
+    return this.#settled.size
+  }
+
+  settle(result: ShardResultWire): void {
+    this.#settled.set(result.key, result)
+    this.#wake()
+  }
+
+  progress(snapshot: DcJobSnapshot): void {
+    this.#progress = snapshot
+    this.#schedule()
+  }
+
+  windows(windows: readonly NumberedWindow[]): void {
+    this.#windows.push(...windows)
+    if (windows.length > 0) this.#schedule()
+  }
+
+  finish(parts: readonly Part[]): void {
+    this.#final = [...parts]
+    this.#wake()
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#timer?.cancel()
+  }
+
+  #wake(): void {
+    if (this.#woken || this.#inFlight || this.#closed || this.#failures > 0) return
+    this.#woken = true
+    inLaterTurn(this.#options.clock, () => {
+      this.#woken = false
+      this.#flush()
+    })
+  }
+
+  /** What need not go at once goes when `reportMs` has passed since the last report. */
+  #schedule(): void {
+    if (this.#inFlight || this.#closed || this.#timer !== undefined) return
+    const { clock, timing } = this.#options
+    this.#arm(Math.max(0, this.#sentAt + timing.reportMs - clock.now()))
+  }
+
+  #arm(delayMs: number): void {
+    this.#timer?.cancel()
+    this.#timer = this.#options.clock.setTimer(delayMs, () => {
+      this.#timer = undefined
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#inFlight || this.#closed) return
+    const report = this.#compose()
+    if (report === null) return
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#inFlight = true
+    this.#sentAt = this.#options.clock.now()
+    this.#send(report).then(
+      (failed) => this.#sent(failed),
+      (error) => {
+        this.#options.onError(error)
+        this.#sent(true)
+      },
+    )
+  }
+
+  #sent(failed: boolean): void {
+    this.#inFlight = false
+    if (this.#closed) return
+    if (failed) {
+      this.#failures++
+      const { timing, random } = this.#options
+      this.#arm(fullJitterMs({ baseMs: timing.reportMs, maxMs: MAX_BACKOFF_MS }, this.#failures, random))
+      return
+    }
+    this.#failures = 0
+    if (this.#settled.size > 0 || this.#final !== null) this.#wake()
+    else if (this.#windows.length > 0 || this.#progress !== null) this.#schedule()
+  }
+
+  #compose(): Report | null {
+    const settled: ShardResultWire[] = []
+    let size = 0
+    for (const result of this.#settled.values()) {
+      size += sizeOf(result)
+      if (settled.length > 0 && size > REPORT_BYTES) break
+      settled.push(result)
+    }
+    const windows: NumberedWindow[] = []
+    for (const window of this.#windows) {
+      size += window.window.length + 16
+      if (size > REPORT_BYTES && (windows.length > 0 || settled.length > 0)) break
+      windows.push(window)
+    }
+    // The final result joins what was settled, so it comes after all of it.
+    const complete = settled.length === this.#settled.size && windows.length === this.#windows.length
+    const last = complete && settled.length === 0 ? (this.#final?.[0] ?? null) : null
+    const progress = this.#progress
+    if (settled.length === 0 && windows.length === 0 && last === null && progress === null) return null
+    return { progress, settled, windows, final: last }
+  }
+
+  /** Whether it failed, and is to be sent again later. */
+  async #send({ progress, settled, windows, final }: Report): Promise<boolean> {
+    const { jobId, datacenter, peer, signal, leader, owner, onRefused } = this.#options
+    const report = { jobId, datacenter, leader: leader(), settled, windows }
+    const told = progress === null ? null : withNewPlans(progress, this.#plansTold)
+    const request = { ...report, ...(told && { progress: told }), ...(final && { final }) }
+    let answer
+    try {
+      answer = await peer.ask(owner().address, jobReport, request, { signal })
+    } catch (error) {
+      if (error instanceof TransportError) return true
+      throw error
+    }
+    if (this.#closed) return false
+    if (!answer.ok) {
+      onRefused(answer)
+      return true
+    }
+    if (answer.abandon) {
+      this.#options.onAbandoned()
+      return false
+    }
+    if (told !== null) this.#plansTold += Object.keys(told.plans).length
+    this.#taken({ progress, settled, windows, final }, answer.acknowledged)
+    return false
+  }
+
+  #taken({ progress, windows, final }: Report, acknowledged: readonly ExecutionRef[]): void {
+    if (this.#progress === progress) this.#progress = null
+    this.#windows.splice(0, windows.length)
+    for (const ref of acknowledged) {
+      if (this.#settled.get(ref.key)?.fence === ref.fence) this.#settled.delete(ref.key)
+      this.#options.onAcknowledged(ref)
+    }
+    if (final === null || this.#final === null) return
+    this.#final.shift()
+    if (this.#final.length > 0) return
+    this.#final = null
+    if (this.#delivered) return
+    this.#delivered = true
+    this.#options.onDelivered()
+  }
+}
+
+/** With those plans only that the gate does not have yet. */
+function withNewPlans({ plans, ...rest }: DcJobSnapshot, told: number): ProgressWire {
+  const fresh = Object.entries(plans).slice(told)
+  return { ...rest, plans: Object.fromEntries(fresh.map(([id, plan]) => [id, [...plan]])) }
+}

@@ -1,0 +1,129 @@
+/**
+ * A worker's bond with the leader of its datacenter. It finds the leader through any manager's address, registers with
+ * all that it runs and holds (registration is the synchronisation of state), and begins again whenever the bond breaks.
+ */
+import type { Clock, Random, Timer } from '@hs/core'
+import { fullJitterMs } from './backoff.js'
+import { isStopping } from './node.js'
+import type { RpcPeer } from './rpc-peer.js'
+import type { ExecutionRef, LeaderRef } from './wire/fields.js'
+import { workerRegister } from './wire/manager-worker.js'
+import type { Method } from './wire/method.js'
+
+type RequestOf<M> = M extends Method<infer Q, object> ? Q : never
+export type Registration = Omit<RequestOf<typeof workerRegister>, 'leader'>
+
+export interface LeaderLinkOptions {
+  readonly peer: RpcPeer
+  readonly managers: readonly string[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly signal: AbortSignal
+  /** What the worker is and holds, at this moment. */
+  registration(): Registration
+  /** Called in the same step in which the leader is known. */
+  onFound(leader: LeaderRef, abort: readonly ExecutionRef[]): void
+  onLost(leader: LeaderRef, why: unknown): void
+  /** What no attempt could expect. */
+  onError(error: unknown): void
+}
+
+const BACKOFF = Object.freeze({ baseMs: 100, maxMs: 5_000 })
+const MAX_HINTS = 4
+
+export class LeaderLink {
+  readonly #options: LeaderLinkOptions
+  #leader: LeaderRef | null = null
+  /** The last one followed, whose term no other leader may fall below. */
+  #followed: LeaderRef | null = null
+  #next = 0
+  #failures = 0
+  #searching = false
+  #timer: Timer | undefined
+
+  constructor(options: LeaderLinkOptions) {
+    this.#options = options
+  }
+
+  get leader(): LeaderRef | null {
+    return this.#leader
+  }
+
+  /** The highest term that was followed. */
+  get term(): number {
+    return this.#followed?.term ?? 0
+  }
+
+  /** Looks for the leader until it is found, or `stop`. */
+  search(): void {
+    if (this.#searching || this.#options.signal.aborted) return
+    this.#searching = true
+    this.#attempt()
+  }
+
+  /** The leader does not answer, or says that it is none: the search begins anew. */
+  lost(why: unknown): void {
+    const leader = this.#leader
+    if (leader === null) return
+    this.#leader = null
+    this.#options.onLost(leader, why)
+    this.search()
+  }
+
+  /** An answer of the leader says under which term it leads now. */
+  heard(leader: LeaderRef): void {
+    if (this.#leader === null || leader.term < this.term) return
+    this.#leader = this.#followed = leader
+  }
+
+  stop(): void {
+    this.#timer?.cancel()
+    this.#leader = null
+  }
+
+  #attempt(): void {
+    this.#tryManagers().then(
+      (found) => {
+        if (this.#options.signal.aborted) return
+        if (found) this.#searching = false
+        else this.#retry()
+      },
+      (error) => {
+        if (this.#options.signal.aborted) return
+        this.#options.onError(error)
+        this.#retry()
+      },
+    )
+  }
+
+  #retry(): void {
+    this.#failures++
+    const { clock, random } = this.#options
+    this.#timer = clock.setTimer(fullJitterMs(BACKOFF, this.#failures, random), () => this.#attempt())
+  }
+
+  /** One manager, and whom it points to. */
+  async #tryManagers(): Promise<boolean> {
+    const { managers, peer, signal, onFound } = this.#options
+    let address = managers[this.#next % managers.length] ?? ''
+    this.#next++
+    for (let hop = 0; hop <= MAX_HINTS; hop++) {
+      const request = { ...this.#options.registration(), ...(this.#followed && { leader: this.#followed }) }
+      const answer = await peer.ask(address, workerRegister, request, { signal }).catch((error: unknown) => {
+        if (isStopping(error) && !signal.aborted) throw error
+        return null
+      })
+      if (answer === null || signal.aborted) return false
+      if (answer.ok) {
+        if (answer.leader.term < this.term) return false
+        this.#failures = 0
+        this.#leader = this.#followed = answer.leader
+        onFound(answer.leader, answer.abort)
+        return true
+      }
+      if (answer.leader === undefined || answer.leader.address === address) return false
+      address = answer.leader.address
+    }
+    return false
+  }
+}

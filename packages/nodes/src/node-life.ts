@@ -1,0 +1,150 @@
+/**
+ * The life that all nodes share: it is made, opens its endpoint under a new generation, works in a scope, and closes.
+ * A stopped node is not started again: a new one takes its place, with a higher generation.
+ */
+import {
+  Condition,
+  ErrorReporter,
+  newNodeId,
+  parseNodeId,
+  TaskScope,
+  type DatagramTransport,
+  type NodeId,
+  type RpcTransport,
+  type RuntimeOptions,
+} from '@hs/core'
+import { closeEndpoint, listenEndpoint, type Endpoint } from './endpoint.js'
+import { stoppedError, waitReady, type ReadyOptions } from './node.js'
+import { RpcPeer } from './rpc-peer.js'
+import { resolveTiming, type NodeTiming } from './timing.js'
+
+export interface NodeLifeOptions extends Required<RuntimeOptions> {
+  readonly id: string
+  readonly cluster: string
+  readonly listen?: string | undefined
+  readonly transport?: { readonly datagram: DatagramTransport; readonly rpc: RpcTransport } | undefined
+  readonly timing: Parameters<typeof resolveTiming>[0]
+}
+
+/** One for each job and datacenter, at most. */
+const MAX_TASKS = 1_000_000
+const DEFAULT_LISTEN = '127.0.0.1:0'
+
+export class NodeLife {
+  /** For messages: `Worker w1`. */
+  readonly label: string
+  readonly id: string
+  readonly runtime: Required<RuntimeOptions>
+  readonly timing: Readonly<NodeTiming>
+  readonly reporter: ErrorReporter
+  readonly scope: TaskScope
+  /** Notified whenever something changes that `ready` may wait for. */
+  readonly changed: Condition
+  readonly #options: NodeLifeOptions
+  #opened: Promise<void> | undefined
+  #endpoint: Endpoint | undefined
+  #peer: RpcPeer | undefined
+  #nodeId: NodeId | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(kind: string, options: NodeLifeOptions) {
+    const { id, clock, random, timing } = options
+    this.label = `${kind} ${id}`
+    this.id = id
+    this.#options = options
+    this.timing = resolveTiming(timing)
+    const logger = options.logger.child({ node: id })
+    this.runtime = { clock, random, logger }
+    this.reporter = new ErrorReporter(this.runtime)
+    this.scope = new TaskScope(this.label, { ...this.runtime, reporter: this.reporter, maxTasks: MAX_TASKS })
+    this.changed = new Condition({ clock })
+  }
+
+  get address(): string {
+    return this.#endpoint?.address ?? this.#options.transport?.rpc.address ?? ''
+  }
+
+  /** Whether `stop` or `kill` was called. */
+  get over(): boolean {
+    return this.#closing !== undefined
+  }
+
+  get started(): boolean {
+    return this.#peer !== undefined
+  }
+
+  /** @throws NodeError `'NODE_STOPPED'` before `start`. */
+  get peer(): RpcPeer {
+    if (this.#peer === undefined) throw stoppedError(this.label)
+    return this.#peer
+  }
+
+  /** This life's name on the wire. */
+  get nodeId(): NodeId {
+    if (this.#nodeId === undefined) throw stoppedError(this.label)
+    return this.#nodeId
+  }
+
+  get generation(): number {
+    return parseNodeId(this.nodeId).generation
+  }
+
+  /** Opens the endpoint once; `begin` serves methods and starts tasks in the same step. */
+  open(begin: (peer: RpcPeer) => void): Promise<void> {
+    this.#opened ??= this.#open(begin)
+    return this.#opened
+  }
+
+  ready(options: ReadyOptions | undefined, isReady: () => boolean): Promise<void> {
+    return waitReady(
+      this.label,
+      this.runtime.clock,
+      this.changed,
+      () => {
+        if (this.over) throw stoppedError(this.label)
+        return isReady()
+      },
+      options ?? {},
+    )
+  }
+
+  /**
+   * Ends the life, once: `farewell` is what a graceful end does before the scope stops and the endpoint closes.
+   */
+  close(farewell: () => Promise<void>): Promise<void> {
+    this.#closing ??= this.#close(farewell)
+    return this.#closing
+  }
+
+  async #open(begin: (peer: RpcPeer) => void): Promise<void> {
+    const { id, cluster, listen = DEFAULT_LISTEN, transport } = this.#options
+    if (this.over) throw stoppedError(this.label)
+    const { runtime, timing } = this
+    const nodeId = newNodeId(id, runtime)
+    const endpoint: Endpoint =
+      transport === undefined
+        ? await listenEndpoint({ listen, cluster, nodeId, runtime })
+        : { ...transport, address: transport.rpc.address }
+    this.#endpoint = endpoint
+    if (this.over) {
+      await closeEndpoint(endpoint)
+      throw stoppedError(this.label)
+    }
+    this.#nodeId = nodeId
+    this.#peer = new RpcPeer(endpoint.rpc, { cluster, timeoutMs: timing.rpcTimeoutMs, name: this.label })
+    begin(this.#peer)
+  }
+
+  async #close(farewell: () => Promise<void>): Promise<void> {
+    try {
+      if (this.#peer !== undefined) await farewell()
+    } catch (error) {
+      this.reporter.report(`${this.label}.stop`, error)
+    }
+    this.#peer?.close()
+    this.changed.notify()
+    await this.scope.stop(stoppedError(this.label))
+    if (this.#endpoint !== undefined) await closeEndpoint(this.#endpoint)
+    else await this.#options.transport?.rpc.close()
+  }
+}

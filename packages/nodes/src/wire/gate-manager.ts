@@ -1,0 +1,128 @@
+/** What gates and the leaders of datacenters say to each other. */
+import { JobSpecSchema } from '@hs/jobs'
+import * as z from 'zod'
+import { workflowField } from './client-gate.js'
+import { amount, bytes, executionRef, jobIdField, leaderField, natural, ownerField, text } from './fields.js'
+import { method } from './method.js'
+import { part } from './parts.js'
+import { shardResultField, shardStatus } from './shard-result.js'
+
+/** What a job is to a datacenter; travels in parts. Durations are what is left of them. */
+export const assignmentSchema = () =>
+  z.object({
+    spec: z.object({ ...JobSpecSchema.shape, workflows: z.array(workflowField()).min(1) }),
+    /** Without values and statistics: a leader needs neither. */
+    settled: z.array(shardResultField()),
+    plans: z.record(z.string(), z.array(natural()).readonly()),
+  })
+export type Assignment = z.output<ReturnType<typeof assignmentSchema>>
+
+/** Without a part it only asks whether the leader has the job, under this owner. */
+export const jobAssign = /* @__PURE__ */ (() =>
+  method(
+    'job.assign',
+    'high',
+    {
+      jobId: jobIdField(),
+      owner: ownerField(),
+      /** Another leader accepted it before: its workers may still run it. */
+      recovered: z.boolean(),
+      /** The leader of the highest term that the gate has heard of. */
+      leader: leaderField().exactOptional(),
+      part: part().exactOptional(),
+    },
+    { leader: leaderField(), known: z.boolean() },
+  ))()
+
+const snapshotField = () =>
+  z.object({
+    jobId: jobIdField(),
+    datacenter: text(),
+    epoch: natural(),
+    sequence: natural(),
+    status: z.enum(['pending', 'running', 'cancelling', 'completed', 'partial', 'failed', 'timed-out', 'cancelled']),
+    done: amount(),
+    contextVersion: natural(),
+    workflows: z.object({
+      total: natural(),
+      waiting: natural(),
+      queued: natural(),
+      running: natural(),
+      completed: natural(),
+      failed: natural(),
+      timedOut: natural(),
+      cancelled: natural(),
+      skipped: natural(),
+    }),
+    plans: z.record(z.string(), z.array(natural()).readonly()),
+  })
+
+/** A window of the leader, numbered within its workflow. */
+const windowField = () => z.object({ seq: natural(), window: bytes() })
+
+export const jobReport = /* @__PURE__ */ (() =>
+  method(
+    'job.report',
+    'critical',
+    {
+      jobId: jobIdField(),
+      datacenter: text(),
+      leader: leaderField(),
+      progress: snapshotField().exactOptional(),
+      settled: z.array(shardResultField()),
+      windows: z.array(windowField()),
+      final: part().exactOptional(),
+    },
+    { acknowledged: z.array(executionRef()), /** The job is not the sender's any more. */ abandon: z.boolean() },
+  ))()
+
+/** A datacenter's result as its final report carries it: values and statistics were settled before. Travels in parts. */
+export const finalSchema = () =>
+  z.object({
+    status: z.enum(['completed', 'partial', 'failed', 'timed-out', 'cancelled']),
+    reason: z.string().nullable(),
+    durationMs: amount(),
+    contextVersion: natural(),
+    errors: z.array(z.object({ code: text(), key: text(), workerId: text() })),
+    workflows: z.array(
+      z.object({
+        workflowId: text(),
+        status: z.enum(['completed', 'failed', 'timed-out', 'cancelled', 'skipped']),
+        shards: z.array(
+          z.object({
+            shard: natural(),
+            status: shardStatus(),
+            attempts: natural(),
+            fence: natural(),
+            vus: natural(),
+            error: z.object({ code: text(), message: z.string() }).exactOptional(),
+          }),
+        ),
+      }),
+    ),
+    accounting: z.object({
+      workflows: natural(),
+      completed: natural(),
+      failed: natural(),
+      timedOut: natural(),
+      cancelled: natural(),
+      skipped: natural(),
+      executions: natural(),
+      requeued: natural(),
+      duplicates: natural(),
+      stale: natural(),
+    }),
+  })
+export type FinalReport = z.output<ReturnType<typeof finalSchema>>
+
+export const managerStatus = /* @__PURE__ */ (() =>
+  method(
+    'manager.status',
+    'high',
+    { gateId: text(), leader: leaderField().exactOptional() },
+    { leader: leaderField(), managers: natural(), workers: natural(), totalCores: natural(), freeCores: natural() },
+  ))()
+
+/** Also from a leader to its workers. */
+export const jobForget = /* @__PURE__ */ (() =>
+  method('job.forget', 'low', { jobIds: z.array(jobIdField()) }, { known: natural() }))()

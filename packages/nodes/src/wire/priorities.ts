@@ -1,0 +1,25 @@
+/** How urgent each method is: the transport gets this, for both directions. */
+import type { MessagePriority } from '@hs/core'
+import { gateStatus, jobCancel, jobSubmit, jobWatch } from './client-gate.js'
+import { jobAssign, jobForget, jobReport, managerStatus } from './gate-manager.js'
+import { shardAbort, shardRun, workerPing, workerRegister, workerReport } from './manager-worker.js'
+
+const methods = () => [
+  jobSubmit,
+  jobWatch,
+  jobCancel,
+  gateStatus,
+  jobAssign,
+  jobReport,
+  jobForget,
+  managerStatus,
+  workerRegister,
+  workerReport,
+  workerPing,
+  shardRun,
+  shardAbort,
+]
+
+export function methodPriorities(): Record<string, MessagePriority> {
+  return Object.fromEntries(methods().map(({ name, priority }) => [name, priority]))
+}
