@@ -38,6 +38,13 @@ export class MsgpackChecker {
     let isMap = false
     let left = 1
     for (;;) {
+      // Plain values in a row, which is what long arrays are.
+      while (!isMap && left > 0 && pos < end) {
+        const length = lengths[bytes[pos] as number] as number
+        if (length === 0) break
+        pos += length
+        left--
+      }
       while (left === 0) {
         if (depth === 0) return checkEnd(pos, end)
         const outer = around[--depth] as number

@@ -5,21 +5,40 @@
 import { MAX_SHORT, ShortStrings } from './short-strings.js'
 import { readUtf8 } from './utf8.js'
 
-const nothing: Uint8Array = /* @__PURE__ */ new Uint8Array()
+/** More is not kept for the next message. */
+const MAX_KEPT = 1_048_576
+/** `ShortStrings` may read so far beyond the end. */
+const MARGIN = 3
 
+/**
+ * One for all codecs, as building never calls anyone. It works on a copy of the message: of one kind whatever the
+ * caller's array is, and changed by nobody between check and building.
+ */
 export class MsgpackDecoder {
-  #bytes: Uint8Array = nothing
+  readonly #keys = new ShortStrings()
+  readonly #texts = new ShortStrings()
+  readonly #readKey = (start: number, end: number) => interned(readUtf8(this.#bytes, start, end))
+  readonly #readText = (start: number, end: number) => readUtf8(this.#bytes, start, end)
+  #bytes = new Uint8Array()
+  #view = new DataView(this.#bytes.buffer)
   #pos = 0
 
-  /** @throws DecodeError `'syntax'` for a string that is not UTF-8 */
+  /**
+   * @param check is called with the copy and must throw unless it is one value.
+   * @throws DecodeError `'syntax'` for a string that is not UTF-8
+   */
   decode(bytes: Uint8Array): unknown {
-    this.#bytes = bytes
+    if (this.#bytes.length < bytes.length + MARGIN) this.#allocate(bytes.length + MARGIN)
+    this.#bytes.set(bytes)
     this.#pos = 0
-    try {
-      return this.#value()
-    } finally {
-      this.#bytes = nothing
-    }
+    const value = this.#value()
+    if (this.#bytes.length > MAX_KEPT) this.#allocate(0)
+    return value
+  }
+
+  #allocate(length: number): void {
+    this.#bytes = new Uint8Array(2 * length)
+    this.#view = new DataView(this.#bytes.buffer)
   }
 
   #value(): unknown {
@@ -37,45 +56,45 @@ export class MsgpackDecoder {
       case 0xc3:
         return true
       case 0xc4:
-        return this.#binary(this.#unsigned(1))
+        return this.#binary(this.#unsigned8())
       case 0xc5:
-        return this.#binary(this.#unsigned(2))
+        return this.#binary(this.#unsigned16())
       case 0xc6:
-        return this.#binary(this.#unsigned(4))
+        return this.#binary(this.#unsigned32())
       case 0xca:
         return this.#float(4)
       case 0xcb:
         return this.#float(8)
       case 0xcc:
-        return this.#unsigned(1)
+        return this.#unsigned8()
       case 0xcd:
-        return this.#unsigned(2)
+        return this.#unsigned16()
       case 0xce:
-        return this.#unsigned(4)
+        return this.#unsigned32()
       case 0xcf:
-        return this.#unsigned(4) * 2 ** 32 + this.#unsigned(4)
+        return this.#unsigned32() * 2 ** 32 + this.#unsigned32()
       case 0xd0:
-        return (this.#unsigned(1) << 24) >> 24
+        return (this.#unsigned8() << 24) >> 24
       case 0xd1:
-        return (this.#unsigned(2) << 16) >> 16
+        return (this.#unsigned16() << 16) >> 16
       case 0xd2:
-        return this.#unsigned(4) | 0
+        return this.#unsigned32() | 0
       case 0xd3:
-        return (this.#unsigned(4) | 0) * 2 ** 32 + this.#unsigned(4)
+        return (this.#unsigned32() | 0) * 2 ** 32 + this.#unsigned32()
       case 0xd9:
-        return this.#text(this.#unsigned(1))
+        return this.#text(this.#unsigned8())
       case 0xda:
-        return this.#text(this.#unsigned(2))
+        return this.#text(this.#unsigned16())
       case 0xdb:
-        return this.#text(this.#unsigned(4))
+        return this.#text(this.#unsigned32())
       case 0xdc:
-        return this.#array(this.#unsigned(2))
+        return this.#array(this.#unsigned16())
       case 0xdd:
-        return this.#array(this.#unsigned(4))
+        return this.#array(this.#unsigned32())
       case 0xde:
-        return this.#map(this.#unsigned(2))
+        return this.#map(this.#unsigned16())
       case 0xdf:
-        return this.#map(this.#unsigned(4))
+        return this.#map(this.#unsigned32())
       default:
         throw new Error(`type 0x${type.toString(16)} passed the check`)
     }
@@ -86,7 +105,7 @@ export class MsgpackDecoder {
     let isSparse = false
     for (let i = 0; i < size; i++) {
       const type = this.#bytes[this.#pos++] as number
-      const key = this.#text(type < 0xc0 ? type & 0x1f : this.#unsigned(1 << (type - 0xd9)))
+      const key = this.#key(type < 0xc0 ? type & 0x1f : this.#lengthOf(type))
       if (!isSparse && beginsWithDigit(key)) {
         isSparse = true
         keepSparse(object)
@@ -96,45 +115,57 @@ export class MsgpackDecoder {
     return object
   }
 
+  #lengthOf(type: number): number {
+    if (type === 0xd9) return this.#unsigned8()
+    return type === 0xda ? this.#unsigned16() : this.#unsigned32()
+  }
+
   #array(size: number): unknown[] {
     const array = new Array<unknown>(size)
     for (let i = 0; i < size; i++) array[i] = this.#value()
     return array
   }
 
+  #key(length: number): string {
+    const start = this.#pos
+    this.#pos = start + length
+    if (length === 0 || length > MAX_SHORT) return readUtf8(this.#bytes, start, start + length)
+    return this.#keys.get(this.#view, start, length, this.#readKey)
+  }
+
   #text(length: number): string {
     const start = this.#pos
     this.#pos = start + length
-    if (length === 0) return ''
-    if (length > MAX_SHORT) return readUtf8(this.#bytes, start, start + length)
-    return (shortStrings ??= new ShortStrings(readUtf8)).get(this.#bytes, start, length)
+    if (length === 0 || length > MAX_SHORT) return readUtf8(this.#bytes, start, start + length)
+    return this.#texts.get(this.#view, start, length, this.#readText)
   }
 
   #binary(length: number): Uint8Array {
     const start = this.#pos
     this.#pos = start + length
-    const copy = new Uint8Array(length)
-    copy.set(this.#bytes.subarray(start, start + length))
-    return copy
+    return this.#bytes.slice(start, start + length)
   }
 
-  #unsigned(size: number): number {
-    const bytes = this.#bytes
-    let value = bytes[this.#pos++] as number
-    for (let i = 1; i < size; i++) value = value * 256 + (bytes[this.#pos++] as number)
-    return value
+  #unsigned8(): number {
+    return this.#bytes[this.#pos++] as number
+  }
+
+  #unsigned16(): number {
+    this.#pos += 2
+    return this.#view.getUint16(this.#pos - 2)
+  }
+
+  #unsigned32(): number {
+    this.#pos += 4
+    return this.#view.getUint32(this.#pos - 4)
   }
 
   #float(size: 4 | 8): number {
-    for (let i = 0; i < size; i++) floatBytes[i] = this.#bytes[this.#pos++] as number
-    return size === 8 ? floatView.getFloat64(0) : floatView.getFloat32(0)
+    const at = this.#pos
+    this.#pos = at + size
+    return size === 8 ? this.#view.getFloat64(at) : this.#view.getFloat32(at)
   }
 }
-
-const floatBytes = /* @__PURE__ */ new Uint8Array(8)
-const floatView = /* @__PURE__ */ new DataView(floatBytes.buffer)
-/** One for all decoders: what comes again does so across kinds of messages. */
-let shortStrings: ShortStrings | undefined
 
 function beginsWithDigit(key: string): boolean {
   const unit = key.charCodeAt(0)
@@ -148,4 +179,9 @@ function beginsWithDigit(key: string): boolean {
 function keepSparse(object: Record<string, unknown>): void {
   object['4294967294'] = null
   delete object['4294967294']
+}
+
+/** The engine's own copy of the string: as the name of a property it needs no look-up. */
+function interned(key: string): string {
+  return Object.keys({ [key]: true })[0] ?? key
 }

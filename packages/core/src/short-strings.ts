@@ -1,53 +1,58 @@
 /**
  * Short strings that come again and again (keys, names, states, addresses), from their UTF-8 bytes without decoding
- * them anew: a table of bounded size in which a string may stand at one place only, so that a new one simply takes
- * the place of an old one. Strings that are equal become one string, which saves memory as well as time.
+ * them anew. The table has a fixed size: each string may stand at two places, and one that finds both taken takes the
+ * place of another. Strings that are equal become one string, which saves memory as well as time.
  */
 
 /** In bytes. Longer strings seldom come again. */
 export const MAX_SHORT = 32
 const PLACES = 2_048
+const WORDS = MAX_SHORT / 4
 
 export class ShortStrings {
-  readonly #decode: Decode
   readonly #strings = new Array<string>(PLACES).fill('')
+  /** Zero where there is none. */
   readonly #lengths = new Uint8Array(PLACES)
-  readonly #bytes = new Uint8Array(PLACES * MAX_SHORT)
+  /** The bytes of each string in words of four, zeros behind the last one. */
+  readonly #words = new Int32Array(PLACES * WORDS)
+  #takeSecond = false
 
-  /** @param decode makes a string that is not in the table; what it throws passes through. */
-  constructor(decode: Decode) {
-    this.#decode = decode
-  }
+  /**
+   * The string of the `length` bytes from `start`, 1 to `MAX_SHORT` of them.
+   * @param view may be read to three bytes beyond the string.
+   * @param decode makes the string if it is not in the table; what it throws passes through.
+   */
+  get(view: DataView, start: number, length: number, decode: (start: number, end: number) => string): string {
+    const last = (length - 1) >> 2
+    const lastWord = view.getInt32(start + 4 * last, true) & (-1 >>> (24 - 8 * ((length - 1) & 3)))
+    let hash = Math.imul(lastWord ^ length, 0x9e3779b1)
+    for (let i = 0; i < last; i++)
+      hash = Math.imul(hash ^ (hash >>> 15) ^ view.getInt32(start + 4 * i, true), 0x9e3779b1)
+    const first = hash >>> 21
+    if (this.#isAt(first, view, start, length, last, lastWord)) return this.#strings[first] as string
+    const second = (hash >>> 10) & (PLACES - 1)
+    if (this.#isAt(second, view, start, length, last, lastWord)) return this.#strings[second] as string
 
-  /** The string of the `length` bytes from `start`: 1 to `MAX_SHORT`, all of them within `bytes`. */
-  get(bytes: Uint8Array, start: number, length: number): string {
-    const end = start + length
-    let hash = length
-    for (let i = start; i < end; i++) hash = (Math.imul(hash, 31) + (bytes[i] as number)) | 0
-    const place = (hash ^ (hash >>> 11)) & (PLACES - 1)
-    if (this.#lengths[place] === length && this.#isAt(place, bytes, start, end)) return this.#strings[place] as string
-    return this.#enter(place, bytes, start, end)
-  }
-
-  #isAt(place: number, bytes: Uint8Array, start: number, end: number): boolean {
-    const known = this.#bytes
-    const shift = place * MAX_SHORT - start
-    for (let i = start; i < end; i++) if (known[i + shift] !== bytes[i]) return false
-    return true
-  }
-
-  #enter(place: number, bytes: Uint8Array, start: number, end: number): string {
-    const text = interned(this.#decode(bytes, start, end))
-    this.#bytes.set(bytes.subarray(start, end), place * MAX_SHORT)
-    this.#lengths[place] = end - start
+    const text = decode(start, start + length)
+    const place =
+      this.#lengths[first] === 0 ? first : this.#lengths[second] === 0 ? second : this.#choose(first, second)
+    for (let i = 0; i < last; i++) this.#words[place * WORDS + i] = view.getInt32(start + 4 * i, true)
+    this.#words[place * WORDS + last] = lastWord
+    this.#lengths[place] = length
     this.#strings[place] = text
     return text
   }
-}
 
-type Decode = (bytes: Uint8Array, start: number, end: number) => string
+  #isAt(place: number, view: DataView, start: number, length: number, last: number, lastWord: number): boolean {
+    const words = this.#words
+    const at = place * WORDS
+    if (this.#lengths[place] !== length || words[at + last] !== lastWord) return false
+    for (let i = 0; i < last; i++) if (words[at + i] !== view.getInt32(start + 4 * i, true)) return false
+    return true
+  }
 
-/** The engine's own copy of the string: used as a key it needs no look-up. */
-function interned(text: string): string {
-  return Object.keys({ [text]: true })[0] ?? text
+  #choose(first: number, second: number): number {
+    this.#takeSecond = !this.#takeSecond
+    return this.#takeSecond ? second : first
+  }
 }

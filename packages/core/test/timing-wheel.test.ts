@@ -1,10 +1,9 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sleepOn, type Clock, type Timer } from '../src/clock.js'
 import { TimingWheel, type WheelTimer } from '../src/timing-wheel.js'
 import { MemoryLogger, VirtualClock } from '../src/testing/index.js'
+import { bytesInUse } from './fixtures/memory.js'
 
 const DAY_MS = 86_400_000
 
@@ -248,13 +247,6 @@ describe('TimingWheel: the one timer of the clock (CORE-30)', () => {
   })
 
   it('takes at most 120 bytes a timer, and gives them back when the last one ends', () => {
-    setFlagsFromString('--expose-gc')
-    const gc = runInNewContext('gc') as () => void
-    const bytesInUse = () => {
-      gc()
-      const { heapUsed, arrayBuffers } = process.memoryUsage()
-      return heapUsed + arrayBuffers
-    }
     const count = 100_000
     const { wheel } = setUp()
     const timers = new Array<WheelTimer | undefined>(count).fill(undefined)
