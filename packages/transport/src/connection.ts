@@ -240,7 +240,7 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
 
   /** `TrafficHost` */
   onFlushed(): void {
-    if (this.#reader.paused && this.queuedBytes <= this.#settings.maxQueuedBytes / 2) {
+    if (this.#reader.paused && this.#traffic.answerBytes <= this.#settings.maxQueuedBytes / 2) {
       process.nextTick(() => this.#resume())
     }
     this.#finishIfQuiet()
@@ -303,9 +303,9 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
   /** Where answers exceed what may wait, nothing more is read, so that nothing more is answered. */
   #holdBackIfFull(): void {
     const { maxQueuedBytes } = this.#settings
-    if (this.queuedBytes <= maxQueuedBytes) return
+    if (this.#traffic.answerBytes <= maxQueuedBytes) return
     this.#traffic.flush()
-    if (this.queuedBytes <= maxQueuedBytes || this.#reader.paused || !this.isUp) return
+    if (this.#traffic.answerBytes <= maxQueuedBytes || this.#reader.paused || !this.isUp) return
     this.#reader.pause()
     this.#socket.pause()
     this.#watch.clear()

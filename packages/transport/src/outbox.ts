@@ -39,6 +39,8 @@ export class Outbox {
   /** By priority, made when used. */
   readonly #lanes: (LaneQueue | undefined)[] = [undefined, undefined, undefined, undefined]
   #bytes = 0
+  /** Of these, what is no request and no notification. */
+  #answerBytes = 0
   #frames = 0
 
   constructor(limits: OutboxLimits) {
@@ -48,6 +50,11 @@ export class Outbox {
   /** All that waits, answers included. */
   get bytes(): number {
     return this.#bytes
+  }
+
+  /** Answers, and words between the two ends. */
+  get answerBytes(): number {
+    return this.#answerBytes
   }
 
   get isEmpty(): boolean {
@@ -184,7 +191,9 @@ export class Outbox {
   }
 
   #count(message: Message, sign: 1 | -1): void {
-    this.#bytes += sign * message.bytes
+    const bytes = sign * message.bytes
+    this.#bytes += bytes
+    if (message.method === null) this.#answerBytes += bytes
     this.#frames += sign
   }
 }

@@ -81,6 +81,11 @@ export class OutgoingTraffic implements CallHolder {
     return this.#outbox.bytes + this.#writer.restBytes
   }
 
+  /** Of that, what is no request and no notification: it waits for nothing but the socket. */
+  get answerBytes(): number {
+    return this.#outbox.answerBytes
+  }
+
   /** Nothing is in flight and nothing waits. */
   get isQuiet(): boolean {
     return this.#pending.size === 0 && this.#outbox.isEmpty && !this.#writer.isWithinFrame

@@ -48,7 +48,7 @@ export function decodeHello(bytes: Uint8Array, start: number, end: number): Hell
   const json = decodeObject(bytes, start, end)
   if (json === null || json['v'] !== WIRE_VERSION) return null
   const { label, major, minor, features, node = '', maxFrameBytes, maxInFlight, deflate } = json
-  const connectionClass = json['class']
+  const { class: connectionClass = 'bulk' } = json
   if (typeof node !== 'string' || (connectionClass !== 'bulk' && connectionClass !== 'control')) return null
   if (!isLimit(maxFrameBytes) || !isLimit(maxInFlight)) return null
   const offer = { major, minor, features } as ProtocolOffer
@@ -117,7 +117,7 @@ export function decodeError(
   from: string,
 ): TransportError {
   const json = decodeObject(bytes, start, end)
-  const text = (value: unknown) => (typeof value === 'string' ? value : '')
+  const text = (value: unknown) => (typeof value === 'string' ? value.slice(0, MAX_MESSAGE_CHARS) : '')
   const { message, remoteCode, retryAfterMs } = json ?? {}
   const code = text(json?.['code'])
   const said = text(message) === '' ? 'no message' : text(message)
@@ -135,7 +135,7 @@ export function decodeError(
       // Of the peer, which takes nothing more: `'CLOSED'` means that this end is.
       return new TransportError('CONNECT_FAILED', `${where}: ${said}`, { notExecuted: true })
     case 'REMOTE_ERROR': {
-      const remote = typeof remoteCode === 'string' ? { remoteCode } : {}
+      const remote = typeof remoteCode === 'string' ? { remoteCode: text(remoteCode) } : {}
       return new TransportError(code, said, { ...remote, ...delay, details: { method, from } })
     }
     default: {

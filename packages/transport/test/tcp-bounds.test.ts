@@ -207,6 +207,21 @@ describe('bytes that wait (LIM-2)', () => {
     expect(server.stats()).toMatchObject({ inFlight: { inbound: 0 }, queued: { bytes: 0 } })
   })
 
+  it('for a slot, not for the socket, stop no reading: the answer that frees the slot comes in', async () => {
+    const raw = use(await RawServer.greeting())
+    const rpc = client({ maxInFlight: 1, maxQueuedBytes: 100_000 })
+    rpc.handle('big', () => new Uint8Array(30_000))
+    const answers = Array.from({ length: 9 }, () => rpc.request(raw.address, 'm', new Uint8Array(10_000)))
+    const peer = await raw.peer()
+    const first = await peer.next(TYPE.request)
+    peer.request(1, 'big')
+    await peer.next(TYPE.response)
+    peer.request(2, 'big')
+    peer.answerAll(bytes('answer'))
+    peer.send(TYPE.response, first.id, bytes('answer'))
+    expect((await Promise.all(answers)).map(text)).toEqual(answers.map(() => 'answer'))
+  })
+
   it('of PONG are bounded too, for whoever sends PING and reads nothing', async () => {
     const server = await serve({ maxQueuedBytes: 10_000, writeTimeoutMs: 1_000 })
     const raw = use(await RawPeer.greeted(server.address))
