@@ -56,9 +56,10 @@ function builtin(id: string): unknown {
   return (globalThis as { process?: { getBuiltinModule?: (id: string) => unknown } }).process?.getBuiltinModule?.(id)
 }
 
-/** So many timers in a row that needed a turn show that watching does not pay, for as many turns. */
+/** So many timers in a row that needed a turn show that watching does not pay for a while; each time a longer one. */
 const NOISY_IN_A_ROW = 32
-const TURNS_OF_REST = 1_024
+const SHORTEST_REST = 512
+const LONGEST_REST = 16_384
 
 /** Something was made or settled since the turn began that may have queued a microtask. */
 let stirred = true
@@ -68,6 +69,7 @@ let immediateWaits = true
 let users = 0
 let hook: Hook | null = null
 let noisyInARow = 0
+let rest = SHORTEST_REST
 /** While above 0 the hook is off, because a hook makes promises slow, and every timer gets a turn. */
 let restLeft = 0
 
@@ -76,6 +78,7 @@ export function startWatching(): void {
   if (users++ > 0) return
   hook = hookFor()
   noisyInARow = 0
+  rest = SHORTEST_REST
   restLeft = 0
   hook?.enable()
 }
@@ -107,12 +110,14 @@ export function isQuiet(): boolean {
   }
   if (!stirred) {
     noisyInARow = 0
+    rest = SHORTEST_REST
     return true
   }
   noisyInARow++
   if (noisyInARow < NOISY_IN_A_ROW) return false
   noisyInARow = 0
-  restLeft = TURNS_OF_REST
+  restLeft = rest
+  rest = Math.min(2 * rest, LONGEST_REST)
   hook.disable()
   return false
 }

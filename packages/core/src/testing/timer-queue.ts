@@ -23,6 +23,8 @@ export class TimerQueue {
   readonly #far = new FarBlocks(this.#table)
   readonly #heap = new PlaceHeap(this.#table)
   #cancelled = 0
+  /** What `nextDue` found. */
+  #next = 0
   #nextIsInWheel = false
 
   /** Timers that will still fire. */
@@ -43,24 +45,24 @@ export class TimerQueue {
   /** When the next timer is due, if that is at or before `end`; else `Infinity`. Time may then move so far. */
   nextDue(end: number): number {
     for (;;) {
-      const inWheel = this.#firstOf(this.#wheel)
-      const inHeap = this.#heap.size === 0 ? 0 : this.#firstOf(this.#heap)
+      const inWheel = this.#firstInWheel()
+      const inHeap = this.#heap.size === 0 ? 0 : this.#firstInHeap()
       if (inWheel === 0 && this.#opensBlock(inHeap === 0 ? end : Math.min(end, this.#table.dueOf(inHeap)))) continue
       this.#nextIsInWheel = inWheel !== 0 && (inHeap === 0 || this.#table.isBefore(inWheel, inHeap))
-      const place = this.#nextIsInWheel ? inWheel : inHeap
-      if (place === 0) return Infinity
-      const due = this.#table.dueOf(place)
+      this.#next = this.#nextIsInWheel ? inWheel : inHeap
+      if (this.#next === 0) return Infinity
+      const due = this.#table.dueOf(this.#next)
       return due <= end ? due : Infinity
     }
   }
 
   /** Takes the timer that `nextDue` found just now, and returns its callback. */
   takeNext(): Callback {
-    const from = this.#nextIsInWheel ? this.#wheel : this.#heap
-    const place = from.first()
+    const place = this.#next
     const fn = this.#table.callbackOf(place)
     if (fn === undefined) throw new Error('takeNext() needs a timer that nextDue() found')
-    from.removeFirst()
+    if (this.#nextIsInWheel) this.#wheel.removeFirst()
+    else this.#heap.removeFirst()
     this.#table.remove(place)
     return fn
   }
@@ -92,11 +94,20 @@ export class TimerQueue {
   }
 
   /** The first live timer; cancelled ones before it are forgotten. */
-  #firstOf(part: SlotWheel | PlaceHeap): number {
+  #firstInWheel(): number {
     for (;;) {
-      const place = part.first()
+      const place = this.#wheel.first()
       if (place === 0 || this.#table.callbackOf(place) !== undefined) return place
-      part.removeFirst()
+      this.#wheel.removeFirst()
+      this.#forget(place)
+    }
+  }
+
+  #firstInHeap(): number {
+    for (;;) {
+      const place = this.#heap.first()
+      if (place === 0 || this.#table.callbackOf(place) !== undefined) return place
+      this.#heap.removeFirst()
       this.#forget(place)
     }
   }
