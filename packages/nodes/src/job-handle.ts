@@ -2,8 +2,15 @@
  * A job in the hands of a client: one held request follows its owner and brings progress, windows and, at the end, the
  * result. It goes on through failures of the network, until no gate has known the job for `jobLostMs`.
  */
-import type { ErrorReporter} from '@hs/core';
-import { TypedEmitter, withTimeout, type Clock, type Deferred, type RuntimeOptions } from '@hs/core'
+import {
+  deferred,
+  TypedEmitter,
+  withTimeout,
+  type Clock,
+  type Deferred,
+  type ErrorReporter,
+  type RuntimeOptions,
+} from '@hs/core'
 import type { JobStatus, WorkflowStatus } from '@hs/jobs'
 import { windowFromWire, type WindowResult } from '@hs/windowed-stats'
 import { fullJitterMs } from './backoff.js'

@@ -4,14 +4,7 @@
  * workers below. In this version a datacenter has one manager, which is its leader.
  */
 import { BoundedMap, deepFreeze, HsError, LimitError, parseOptions, TypedEmitter, type Timer } from '@hs/core'
-import {
-  JobScheduler,
-  parseShardKey,
-  type DcJobResult,
-  type Dispatch,
-  type JobSchedulerOptions,
-  type ShardResult,
-} from '@hs/jobs'
+import { JobScheduler, parseShardKey, type DcJobResult, type Dispatch, type JobSchedulerOptions } from '@hs/jobs'
 import { exponentialSketch, sketchFromWire, WindowedStats, type QuantileSketch } from '@hs/windowed-stats'
 import * as z from 'zod'
 import { LeaderTerm } from './leader-term.js'
@@ -277,19 +270,21 @@ export class Manager implements Node {
         if (state === 'unknown') this.#scheduler?.aborted(key, fence)
       },
       onSuspected: (suspected) => this.#scheduler?.pool.setHealth(workerId, suspected ? 'unhealthy' : 'healthy'),
-      onLost: (why) => this.#workerLost(record, why),
+      onLost: (why) => {
+        this.#counters.workersLost++
+        runtime.logger.warn('a worker is lost', { worker: workerId, why })
+        this.#workerGone(record, why)
+      },
       onError: (error) => reporter.report(`${label}.worker`, error, { worker: workerId }),
     })
     return record
   }
 
-  #workerLost(record: WorkerRecord, why: string): void {
+  #workerGone(record: WorkerRecord, why: string): void {
     const { workerId } = record
     if (this.#workers.get(workerId) !== record) return
     record.close()
     this.#workers.delete(workerId)
-    this.#counters.workersLost++
-    this.#life.runtime.logger.warn('a worker is lost', { worker: workerId, why })
     this.#scheduler?.workerLost(workerId)
     this.events.emit('workerLost', workerId, why)
   }
@@ -346,7 +341,7 @@ export class Manager implements Node {
       abort = heard.abort.map(({ key, fence }) => ({ key, fence }))
     }
     const acknowledged = worker.takeAcknowledged()
-    if (stopping && running?.length === 0 && results.length === 0) this.#workerLost(worker, 'stopped')
+    if (stopping && running?.length === 0 && results.length === 0) this.#workerGone(worker, 'stopped')
     return { ok: true as const, leader: this.#self(), acknowledged, abort, backpressure: 'none' as const }
   }
 
