@@ -7,11 +7,15 @@ import { once } from 'node:events'
 import { CallbackLoop, type EchoClient, type LoadPlan, type LoadResult } from './load.js'
 
 const HEADER = 8
+const BATCH_BYTES = 65_536
 
 export async function serveRaw(): Promise<{ address: string; close(): void }> {
   const server = createServer({ noDelay: true }, (socket) => {
-    // An echo needs no buffer of its own: frames go back as they lie.
-    readFrames(socket, (frames) => socket.write(frames))
+    const out = new Joiner(socket)
+    readFrames(socket, (frames) => {
+      out.add(frames)
+      out.flush()
+    })
     socket.on('error', () => socket.destroy())
   })
   server.listen(0, '127.0.0.1')
@@ -24,6 +28,13 @@ export async function dialRaw(address: string): Promise<EchoClient> {
   const socket = connect({ host: '127.0.0.1', port: Number(address.split(':')[1]), noDelay: true })
   await once(socket, 'connect')
   const out = new Joiner(socket)
+  const header = Buffer.alloc(HEADER)
+  const send = (id: number, body: Uint8Array) => {
+    header.writeUInt32BE(4 + body.length)
+    header.writeUInt32BE(id, 4)
+    out.add(header)
+    out.add(body)
+  }
   let answered: (id: number) => void = () => undefined
   readFrames(socket, (frames) => {
     for (let at = 0; at < frames.length; at += 4 + frames.readUInt32BE(at)) answered(frames.readUInt32BE(at + 4))
@@ -32,7 +43,7 @@ export async function dialRaw(address: string): Promise<EchoClient> {
   return {
     drive: (plan: LoadPlan) =>
       new Promise<LoadResult>((resolve) => {
-        const loop = new CallbackLoop(plan, (id) => out.frame(id, plan.body), resolve)
+        const loop = new CallbackLoop(plan, (id) => send(id, plan.body), resolve)
         answered = (id) => loop.answered(id)
         loop.begin()
         out.flush()
@@ -41,38 +52,36 @@ export async function dialRaw(address: string): Promise<EchoClient> {
   }
 }
 
-/** Collects frames of a turn in one buffer. */
+/** Collects the bytes of a turn in buffers that come back when the socket is done with them. */
 class Joiner {
   readonly #socket: Socket
-  #buffer = Buffer.allocUnsafeSlow(65_536)
+  readonly #free: Buffer[] = []
+  #buffer: Buffer = Buffer.allocUnsafeSlow(BATCH_BYTES)
   #length = 0
 
   constructor(socket: Socket) {
     this.#socket = socket
   }
 
-  frame(id: number, body: Uint8Array): void {
-    this.#reserve(HEADER + body.length)
-    this.#buffer.writeUInt32BE(4 + body.length, this.#length)
-    this.#buffer.writeUInt32BE(id, this.#length + 4)
-    this.#buffer.set(body, this.#length + HEADER)
-    this.#length += HEADER + body.length
+  add(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length;) {
+      if (this.#length === BATCH_BYTES) this.#nextBuffer()
+      const part = bytes.subarray(at, at + BATCH_BYTES - this.#length)
+      this.#buffer.set(part, this.#length)
+      this.#length += part.length
+      at += part.length
+    }
   }
 
   flush(): void {
-    if (this.#length === 0) return
-    const bytes = this.#buffer.subarray(0, this.#length)
-    // What is left of the buffer serves the next turn; what was written belongs to the socket.
-    this.#buffer = this.#buffer.subarray(this.#length)
-    this.#length = 0
-    this.#socket.write(bytes)
+    if (this.#length > 0) this.#nextBuffer()
   }
 
-  #reserve(bytes: number): void {
-    if (this.#buffer.length - this.#length >= bytes) return
-    const larger = Buffer.allocUnsafeSlow(Math.max(65_536, 2 * (this.#length + bytes)))
-    this.#buffer.copy(larger, 0, 0, this.#length)
-    this.#buffer = larger
+  #nextBuffer(): void {
+    const buffer = this.#buffer
+    this.#socket.write(buffer.subarray(0, this.#length), () => this.#free.push(buffer))
+    this.#buffer = this.#free.pop() ?? Buffer.allocUnsafeSlow(BATCH_BYTES)
+    this.#length = 0
   }
 }
 
