@@ -49,12 +49,13 @@ export class Aborts {
 
   /** Everything that has not ended is timed out, and the job is over at once. */
   timeOut(job: JobRecord, reason: string): void {
-    const { outbox } = this.#state
+    const { outbox, records } = this.#state
     job.reason = reason
     for (const workflow of job.workflows) {
       for (const shard of workflow.shards) {
         if (!shard.isActive) continue
         outbox.abort({ key: shard.key, fence: shard.fence, workerId: shard.workerId, reason: 'timeout' })
+        records.leaveToHeartbeats(shard.key, shard.fence)
       }
     }
     this.#settling.timeOut(job)
@@ -93,6 +94,7 @@ export class Aborts {
 
   #giveUp(shard: ShardRecord, abort: Abort): void {
     this.confirm(shard, abort.fence)
+    this.#state.records.leaveToHeartbeats(shard.key, abort.fence)
     shard.workflow.job.trouble(UNCONFIRMED, shard.key, abort.workerId)
     if (!abort.isFinal || shard.isOver) return
     const message = `the worker did not confirm ${abort.sends} requests to end it`

@@ -253,7 +253,10 @@ export class JobScheduler {
     if (why.retryAfterMs !== undefined) requireDuration('retryAfterMs', why.retryAfterMs)
     return this.#step(() => {
       const shard = this.#current(key, fence)
-      if (shard?.status !== 'dispatching') return false
+      if (shard?.status !== 'dispatching') {
+        this.#releaseUnconfirmed(key, fence)
+        return false
+      }
       this.#state.counters.dispatchFailures++
       this.#releaseLease(key, fence)
       this.#aborts.confirm(shard, fence)
@@ -541,6 +544,15 @@ export class JobScheduler {
     this.#records.release(lease)
     this.#adoption.forget(lease)
     return true
+  }
+
+  /** A dispatch of work that has ended otherwise holds cores until somebody says what became of it. */
+  #releaseUnconfirmed(key: string, fence: number): void {
+    const shard = this.#state.shards.get(key)
+    const lease = this.#records.find(key, fence)
+    if (lease === null || lease.isConfirmed) return
+    this.#records.release(lease)
+    if (shard !== undefined) this.#aborts.confirm(shard, fence)
   }
 
   #rejected(shard: ShardRecord, { retryAfterMs }: DispatchFailure): void {

@@ -114,13 +114,16 @@ export class Settling {
 
   /** The job is over; what of it has not ended by itself ends with it. */
   endJob(job: JobRecord, status: JobStatus): void {
-    const { dues, shares, counters } = this.#state
+    const { dues, records, shares, counters } = this.#state
     job.timeout.stop()
     dues.cancel(job.timeoutDue)
     job.timeoutDue = null
     for (const { shards } of job.workflows) {
       for (const shard of shards) {
-        for (const abort of shard.aborts) dues.cancel(abort.due)
+        for (const { due, fence } of shard.aborts) {
+          dues.cancel(due)
+          records.leaveToHeartbeats(shard.key, fence)
+        }
         shard.aborts = []
       }
     }

@@ -245,6 +245,15 @@ export class WorkerRecords {
     this.fleet.take(lease.worker.slot, 0, 1)
   }
 
+  /**
+   * Nobody waits for an answer about this execution any more: from now on it is over as soon as the worker does not
+   * list it, even if it was never confirmed.
+   */
+  leaveToHeartbeats(key: string, fence: number): void {
+    const lease = this.find(key, fence)
+    if (lease !== null) this.confirm(lease)
+  }
+
   /** Gives its cores back; once. */
   release(lease: Lease): void {
     if (!lease.worker.leases.delete(lease)) return
