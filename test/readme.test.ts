@@ -67,7 +67,7 @@ describe('README snippets', () => {
     expect(outcome).toBe('no errors')
   })
 
-  it.for(snippets.map(({ name }, index) => ({ name, index })))('$name runs', { timeout: 60_000 }, async ({ index }) => {
+  it.concurrent.for(snippets.map(({ name }, index) => ({ name, index })))('$name runs', { timeout: 60_000 }, async ({ index }) => {
     const { stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(folder, index)], {
       cwd: root,
       env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },

@@ -1,7 +1,9 @@
 /** Kills a worker in the middle of the load and measures until everything that it ran runs again. */
 
 import type { Clock } from '@hs/core'
+import { parseShardKey } from '@hs/jobs'
 import type { Cluster, Node } from './cluster.js'
+import { LOAD_STEPS } from './workflows.js'
 
 export interface Kill {
   readonly role: string
@@ -43,10 +45,17 @@ export function killBusiestWorker(
   return kill
 }
 
+/** The worker with the most shards, among those that carry a part of the load if there are any. */
 function busiest(nodes: readonly Node[]): Node | null {
-  const busy = nodes.filter((n) => n.role === 'worker' && n.alive && n.running.size > 0)
+  const working = nodes.filter((n) => n.role === 'worker' && n.alive && n.running.size > 0)
+  const loaded = working.filter((n) => [...n.running].some(isLoad))
+  const busy = loaded.length > 0 ? loaded : working
   return busy.reduce<Node | null>(
     (most, node) => (most === null || node.running.size > most.running.size ? node : most),
     null,
   )
+}
+
+function isLoad(key: string): boolean {
+  return (LOAD_STEPS as readonly string[]).includes(parseShardKey(key).workflowId)
 }

@@ -1,11 +1,8 @@
 /** The demo's processes: started, watched, killed, and gone when the demo is. */
 
 import { spawn, type ChildProcess } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
 import { deferred, ErrorReporter, TypedEmitter } from '@hs/core'
 import type { ChildSpec, FromChild, Role } from './messages.js'
-
-const ENTRY = fileURLToPath(new URL('./child.ts', import.meta.url))
 
 export interface Node {
   readonly role: Role
@@ -31,10 +28,13 @@ export interface ClusterEvents extends Record<string, unknown[]> {
 
 export class Cluster {
   readonly #members: Member[] = []
+  readonly #entry: string
   readonly #seed: number
   readonly events = new TypedEmitter<ClusterEvents>('cluster', new ErrorReporter())
 
-  constructor(options: { seed: number }) {
+  /** @param options.entry the script of the child processes */
+  constructor(options: { entry: string; seed: number }) {
+    this.#entry = options.entry
     this.#seed = options.seed
     // Whatever ends this process, its children end with it; they also notice the closed channel by themselves.
     process.once('exit', () => this.killAll())
@@ -51,7 +51,7 @@ export class Cluster {
   /** Starts a process and waits until it can do its work. Rejects with what the child says is wrong. */
   async start(role: Role, id: string, managers: readonly string[] = []): Promise<Node> {
     const spec: ChildSpec = { role, id, managers, seed: this.#seed }
-    const child = spawn(process.execPath, ['--import', 'tsx', ENTRY, JSON.stringify(spec)], {
+    const child = spawn(process.execPath, ['--enable-source-maps', this.#entry, JSON.stringify(spec)], {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     const member: Member = { role, id, address: '', alive: true, running: new Set(), process: child }

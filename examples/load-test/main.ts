@@ -7,6 +7,7 @@
 
 import { SystemClock } from '@hs/core'
 import { Client, type JobHandle } from '@hs/nodes'
+import { bundleChild } from './bundle.js'
 import { killBusiestWorker, type Kill } from './chaos.js'
 import { Cluster } from './cluster.js'
 import { Display } from './display.js'
@@ -26,7 +27,7 @@ const GRACE_MS = 120_000
 
 const clock = new SystemClock()
 const options = parseDemoOptions(process.argv.slice(2))
-const cluster = new Cluster({ seed: options.seed })
+const cluster = new Cluster({ entry: await bundleChild(), seed: options.seed })
 const display = new Display()
 
 process.once('SIGINT', () => process.exit(130))

@@ -18,4 +18,4 @@ export type FromChild =
   | { readonly type: 'shardFinished'; readonly key: string }
 
 export const DATACENTER = 'local'
-export const CORES_PER_WORKER = 4
+export const CORES_PER_WORKER = 8

@@ -5,7 +5,9 @@ import { z } from 'zod'
 import { runVirtualUsers, type LoadTotals } from './virtual-users.js'
 
 const BATCHES = 40
-const LOAD_STEPS = ['browse', 'checkout'] as const
+const BATCH_REQUESTS = 20
+/** The steps that last as long as the load phase. */
+export const LOAD_STEPS = ['browse', 'checkout'] as const
 
 const loadInput = z.strictObject({ url: z.string(), requestsPerUser: z.number().int(), paceMs: z.number() })
 const totals = z.strictObject({ requests: z.number().int(), errors: z.number().int() })
@@ -58,8 +60,8 @@ export interface ExpectedRequests {
 }
 
 export function describeJob(target: string, seconds: number): { job: JobDescription; expected: ExpectedRequests[] } {
-  const perSecond = { browse: 100, checkout: 40 }
-  const users = { browse: 6, checkout: 3 }
+  const perSecond = { browse: 40, checkout: 20 }
+  const users = { browse: 10, checkout: 3 }
   const paced = (path: string, requestsPerUser: number, perUserPerSecond: number) => ({
     url: `${target}/${path}`,
     requestsPerUser,
@@ -79,7 +81,7 @@ export function describeJob(target: string, seconds: number): { job: JobDescript
     workflow: batch,
     id: `batch-${index + 1}`,
     dependsOn: ['catalog'],
-    input: paced('batch', 14, 20),
+    input: paced('batch', BATCH_REQUESTS, 20),
   }))
   const job: JobDescription = {
     name: 'load-test',
@@ -95,7 +97,7 @@ export function describeJob(target: string, seconds: number): { job: JobDescript
     { step: 'login', requests: 5 },
     { step: 'catalog', requests: 10 },
     ...LOAD_STEPS.map((step) => ({ step, requests: users[step] * seconds * perSecond[step] })),
-    ...batches.map(({ id }) => ({ step: id, requests: 14 })),
+    ...batches.map(({ id }) => ({ step: id, requests: BATCH_REQUESTS })),
     { step: 'summary', requests: 0 },
   ]
   return { job, expected }
