@@ -23,7 +23,7 @@ export interface EchoClient {
 
 const MAX_SAMPLES = 2 ** 20
 
-export class Latencies {
+class Latencies {
   readonly #samples = new Float64Array(MAX_SAMPLES)
   #count = 0
 

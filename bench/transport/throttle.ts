@@ -2,7 +2,7 @@
 import { connect, createServer, type Socket } from 'node:net'
 import { once } from 'node:events'
 
-export const BYTES_PER_SECOND = 10_000_000
+const BYTES_PER_SECOND = 10_000_000
 const TICK_MS = 5
 
 export async function serveThrottled(target: string): Promise<{ address: string; close(): void }> {
