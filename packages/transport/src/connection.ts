@@ -144,9 +144,9 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     return this.#state === 'open' || this.#state === 'leaving'
   }
 
-  /** Open, with nothing in flight and nothing queued. */
+  /** Open, with nothing in flight and nothing queued: it can be closed in order at once. */
   get isIdle(): boolean {
-    return this.#state === 'open' && this.#isQuiet
+    return this.#state === 'open' && this.#isQuiet && !this.#traffic.isBlocked
   }
 
   get outboundInFlight(): number {

@@ -91,6 +91,11 @@ export class OutgoingTraffic implements CallHolder {
     return this.#pending.size === 0 && this.#outbox.isEmpty && !this.#writer.isWithinFrame
   }
 
+  /** The socket takes nothing now. */
+  get isBlocked(): boolean {
+    return this.#writer.blocked
+  }
+
   queuedMessages(lane: Lane): number {
     return this.#outbox.messages(lane)
   }

@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { TcpTransportOptions } from '../src/index.js'
+import { RawPeer, TYPE } from './raw-peer.js'
 import { bytes, client, failure, NOTHING, text, until } from './tcp-scene.js'
 
 const children: ChildProcess[] = []
@@ -11,9 +13,11 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 
-async function serveInChild(): Promise<{ child: ChildProcess; address: string }> {
+async function serveInChild(options: TcpTransportOptions = {}): Promise<{ child: ChildProcess; address: string }> {
   const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  const child = fork(fileURLToPath(new URL('tcp-child.ts', import.meta.url)), [], { execArgv: ['--import', loader] })
+  const child = fork(fileURLToPath(new URL('tcp-child.ts', import.meta.url)), [JSON.stringify(options)], {
+    execArgv: ['--expose-gc', '--import', loader],
+  })
   children.push(child)
   const [address] = (await once(child, 'message')) as [string]
   return { child, address }
@@ -52,5 +56,36 @@ describe('a peer in another process (section 7)', () => {
     })
     child.kill('SIGCONT')
     expect(text(await rpc.request(address, 'echo', bytes('alive')))).toBe('alive')
+  })
+})
+
+describe('ten thousand idle connections (section 6)', () => {
+  it('cost at most 4 KiB of heap each, and none is lost', { timeout: 120_000 }, async () => {
+    // The peers here answer no PING.
+    const { child, address } = await serveInChild({ maxInboundPerIp: 10_000, keepaliveMs: 600_000 })
+    const peers: RawPeer[] = []
+    const open = async (count: number) => {
+      for (let i = 0; i < count; i += 100) {
+        peers.push(...(await Promise.all(Array.from({ length: 100 }, () => RawPeer.greeted(address)))))
+      }
+    }
+    const measure = async () => {
+      child.send('measure')
+      const [found] = (await once(child, 'message')) as [{ heapUsed: number; inbound: number }]
+      return found
+    }
+    try {
+      await open(500)
+      const before = await measure()
+      await open(9_500)
+      const after = await measure()
+      expect(after.inbound).toBe(10_000)
+      expect((after.heapUsed - before.heapUsed) / 9_500).toBeLessThanOrEqual(4_096)
+      const last = peers.at(-1) as RawPeer
+      last.request(1, 'echo', bytes('still here'))
+      expect((await last.next(TYPE.response)).payload.toString()).toBe('still here')
+    } finally {
+      for (const peer of peers) peer.destroy()
+    }
   })
 })
