@@ -94,9 +94,9 @@ describe('the demo', () => {
       }
       expect(report.ok).toBe(true)
       expect(report.kills).toHaveLength(1)
-    expect(report.kills[0]).toMatchObject({ role: 'worker' })
-    expect(report.kills[0]?.id).toMatch(/^w[123]$/)
-    expect(report.kills[0]?.resumedAfterMs).toBeGreaterThan(0)
+      expect(report.kills[0]).toMatchObject({ role: 'worker' })
+      expect(report.kills[0]?.id).toMatch(/^w[123]$/)
+      expect(report.kills[0]?.resumedAfterMs).toBeGreaterThan(0)
       expect(report.accounting).toMatchObject({ workflows: 45, completed: 45 })
       expect(report.accounting.requeued).toBeGreaterThan(0)
       // login 5, catalog 10, browse 10 users x 40/s, checkout 3 users x 20/s, 40 batches of 20, for 3 s
