@@ -84,7 +84,12 @@ export class Client implements AsyncDisposable {
     this.#ids = new IdGenerator(this.#runtime)
     const nodeId = newNodeId(id, this.#runtime)
     this.#rpc = transport?.rpc ?? tcpTransport({ cluster, nodeId, runtime: this.#runtime })
-    this.#peer = new RpcPeer(this.#rpc, { cluster, timeoutMs: this.#timing.rpcTimeoutMs, name: `Client ${id}` })
+    this.#peer = new RpcPeer(this.#rpc, {
+      cluster,
+      timeoutMs: this.#timing.rpcTimeoutMs,
+      name: `Client ${id}`,
+      onError: (error, method) => this.#reporter.report(`Client ${id}.${method}`, error),
+    })
   }
 
   /**

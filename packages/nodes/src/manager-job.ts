@@ -69,8 +69,9 @@ export class ManagerJob {
   settle(result: ShardResultWire, workerId: string): void {
     const { key, fence, status, error } = result
     this.#provisional.delete(key)
-    const mayRunAgain = status === 'failed' && this.#options.retried.has(parseShardKey(key).workflowId)
-    const isHandedBack = status === 'cancelled' && HANDED_BACK.has(error?.code)
+    // What ended the job has decided its shard.
+    const mayRunAgain = !this.#over && status === 'failed' && this.#options.retried.has(parseShardKey(key).workflowId)
+    const isHandedBack = !this.#over && status === 'cancelled' && HANDED_BACK.has(error?.code)
     if (mayRunAgain) this.#provisional.set(key, result)
     if (mayRunAgain || isHandedBack) this.#options.onAcknowledged(workerId, { key, fence })
     else this.#keep(result, workerId)

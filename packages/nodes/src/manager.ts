@@ -243,14 +243,17 @@ export class Manager implements Node {
       return refuse('OVERLOADED', `${this.id} has all the workers that it takes`, {
         retryAfterMs: this.#life.timing.heartbeatMs,
       })
+    if (known !== undefined && incarnation < known.incarnation)
+      return refuse('STALE_FENCE', `a later life of ${workerId} has registered`)
     this.#heard(leader)
-    const { outcome, abort } = scheduler.register({ workerId, incarnation, address, cores, workflows }, running)
-    if (outcome === 'stale') return refuse('STALE_FENCE', `a later life of ${workerId} has registered`)
-    if (known === undefined || known.incarnation !== incarnation || known.address !== address) {
+    const isNew = known?.incarnation !== incarnation || known.address !== address
+    if (isNew) {
       known?.close()
+      // Before the scheduler hears of it: what it dispatches within this step is for this life.
       this.#workers.set(workerId, this.#workerRecord(workerId, incarnation, address))
-      this.events.emit('workerRegistered', workerId)
     } else known.monitor.heard()
+    const { abort } = scheduler.register({ workerId, incarnation, address, cores, workflows }, running)
+    if (isNew) this.events.emit('workerRegistered', workerId)
     return { ok: true as const, leader: this.#self(), abort: abort.map(({ key, fence }) => ({ key, fence })) }
   }
 

@@ -131,7 +131,12 @@ export class NodeLife {
       throw stoppedError(this.label)
     }
     this.#nodeId = nodeId
-    this.#peer = new RpcPeer(endpoint.rpc, { cluster, timeoutMs: timing.rpcTimeoutMs, name: this.label })
+    this.#peer = new RpcPeer(endpoint.rpc, {
+      cluster,
+      timeoutMs: timing.rpcTimeoutMs,
+      name: this.label,
+      onError: (error, method) => this.reporter.report(`${this.label}.${method}`, error),
+    })
     begin(this.#peer)
   }
 

@@ -15,6 +15,8 @@ export interface RpcPeerOptions {
   readonly timeoutMs: number
   /** For messages: which node this is. */
   readonly name: string
+  /** What a handler threw beside malformed input: its caller hears little of it. */
+  onError(error: unknown, method: string): void
 }
 
 export class RpcPeer {
@@ -64,14 +66,32 @@ export class RpcPeer {
       const request = this.#decode(method, body)
       if (request.cluster !== this.#options.cluster)
         return method.answer.encode(refuse('UNAUTHORIZED', `${this.#options.name} is of another cluster`))
-      const answer = handler(request, call)
-      return answer instanceof Promise ? answer.then((a) => method.answer.encode(a)) : method.answer.encode(answer)
+      return this.#answer(method, handler, request, call)
     })
   }
 
   /** From now on every request is refused and none is made. */
   close(): void {
     this.#closed = true
+  }
+
+  #answer<Q extends object, A extends object>(
+    method: Method<Q, A>,
+    handler: (request: Q, call: RpcCall) => Answer<A> | Promise<Answer<A>>,
+    request: Q,
+    call: RpcCall,
+  ): Uint8Array | Promise<Uint8Array> {
+    const failed = (error: unknown): never => {
+      if (!call.signal.aborted) this.#options.onError(error, method.name)
+      throw error
+    }
+    try {
+      const answer = handler(request, call)
+      if (!(answer instanceof Promise)) return method.answer.encode(answer)
+      return answer.then((settled) => method.answer.encode(settled)).catch(failed)
+    } catch (error) {
+      return failed(error)
+    }
   }
 
   #decode<Q extends object>(method: Method<Q, object>, body: Uint8Array): Q & { cluster: string } {

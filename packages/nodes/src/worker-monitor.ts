@@ -72,7 +72,7 @@ export class WorkerMonitor {
 
   #arm(delayMs: number): void {
     this.#timer?.cancel()
-    if (!this.#stopped) this.#timer = this.#options.clock.setTimer(delayMs, () => this.#watch())
+    if (!this.#stopped) this.#timer = this.#options.clock.setTimer(Math.max(1, delayMs), () => this.#watch())
   }
 
   #ping(): void {

@@ -67,9 +67,14 @@ export class WorkerReports {
 
   /** There is a result: it goes out with those that finish in the same turn. */
   wake(): void {
-    if (this.#woken || this.#inFlight !== null) return
+    if (this.#woken) return
     this.#woken = true
+    if (this.#inFlight === null) this.#flushSoon()
+  }
+
+  #flushSoon(): void {
     inLaterTurn(this.#options.clock, () => {
+      if (this.#inFlight !== null) return
       this.#woken = false
       this.#flush()
     })
@@ -109,27 +114,30 @@ export class WorkerReports {
     const now = clock.now()
     const heartbeat = now - this.#listedAt >= timing.heartbeatMs
     const report = this.#compose(heartbeat)
-    const early = now - this.#sentAt < timing.reportMs
-    const nothing = report.progress.length === 0 && report.stats.length === 0
-    if (report.results.length === 0 && !heartbeat && (early || nothing)) {
+    const news = report.progress.length > 0 || report.stats.length > 0
+    const due = heartbeat || (news && now - this.#sentAt >= timing.reportMs)
+    if (report.results.length === 0 && !due) {
       this.#schedule()
       return
     }
     this.#inFlight = this.#send(report).then(() => {
       this.#inFlight = null
-      if (this.#outbox.length > 0) this.wake()
+      if (this.#woken) this.#flushSoon()
+      else if (this.#outbox.length > 0) this.wake()
       this.#schedule()
     })
   }
 
+  /**
+   * Looks again when `reportMs` has passed, or the heartbeat is due, whichever comes first; but at least 1 ms later, for
+   * rounding may leave a fraction that never passes.
+   */
   #schedule(): void {
     if (this.#stopping || this.#options.link.leader === null) return
     const { clock, timing } = this.#options
+    const untilHeartbeatMs = this.#listedAt + timing.heartbeatMs - clock.now()
     this.#timer?.cancel()
-    const next = Math.min(this.#sentAt + timing.reportMs, this.#listedAt + timing.heartbeatMs)
-    // Never before `reportMs` has passed since the last one; at once for the first.
-    const waitMs = Number.isFinite(next) ? Math.max(next, this.#sentAt + timing.reportMs) - clock.now() : 0
-    this.#timer = clock.setTimer(Math.max(0, waitMs), () => this.#flush())
+    this.#timer = clock.setTimer(Math.max(1, Math.min(timing.reportMs, untilHeartbeatMs)), () => this.#flush())
   }
 
   #compose(withRunning: boolean): Report {

@@ -11,6 +11,7 @@ import {
   type JobHandle,
   type JobResult,
   type ManagerOptions,
+  type RetainOptions,
   type WorkerOptions,
   type WorkflowDefinition,
 } from '../src/index.js'
@@ -23,6 +24,8 @@ export interface ClusterOptions {
   cores?: number
   seed?: number
   latencyMs?: number
+  /** Of the gate and the manager. */
+  retain?: RetainOptions
 }
 
 export class MemoryCluster {
@@ -31,6 +34,9 @@ export class MemoryCluster {
   readonly random: SeededRandom
   readonly network: MemoryNetwork
   readonly workers = new Map<string, Worker>()
+  /** In order of starting. */
+  readonly managers: Manager[] = []
+  readonly gates: Gate[] = []
   readonly #workflows: readonly WorkflowDefinition[]
   readonly #cores: number
   readonly #nodes = new Set<{ stop(): Promise<void> }>()
@@ -45,9 +51,10 @@ export class MemoryCluster {
 
   static async start(options: ClusterOptions): Promise<MemoryCluster> {
     const cluster = new MemoryCluster(options)
-    await cluster.manager()
+    const retain = options.retain === undefined ? {} : { retain: options.retain }
+    await cluster.manager(retain)
     for (let i = 1; i <= (options.workers ?? 1); i++) await cluster.worker(`w${i}`)
-    await cluster.gate()
+    await cluster.gate(retain)
     await cluster.settle(50)
     return cluster
   }
@@ -66,10 +73,11 @@ export class MemoryCluster {
       id: 'm1',
       datacenter: DC,
       timing: 'local',
-      transport: this.transport('m1:1'),
       ...options,
+      transport: options.transport ?? this.transport('m1:1'),
     })
     this.#nodes.add(manager)
+    this.managers.push(manager)
     await manager.start()
     return manager
   }
@@ -83,8 +91,8 @@ export class MemoryCluster {
       workflows: this.#workflows,
       cores: this.#cores,
       timing: 'local',
-      transport: this.transport(`${id}:1`),
       ...options,
+      transport: options.transport ?? this.transport(`${id}:1`),
     })
     this.#nodes.add(worker)
     this.workers.set(id, worker)
@@ -98,10 +106,11 @@ export class MemoryCluster {
       id: 'g1',
       datacenters: { [DC]: ['m1:1'] },
       timing: 'local',
-      transport: this.transport('g1:1'),
       ...options,
+      transport: options.transport ?? this.transport('g1:1'),
     })
     this.#nodes.add(gate)
+    this.gates.push(gate)
     await gate.start()
     return gate
   }
