@@ -65,9 +65,8 @@ export class ServedMethods {
 
   /** Replaces the handler there was. @throws TransportError `'INVALID_ARGUMENT'` */
   set(name: string, handler: RpcHandler): void {
-    if (typeof handler !== 'function')
-      throw invalidArgument(`The handler of ${JSON.stringify(name)} must be a function`)
     const method = describeMethod(name, this.#priorities)
+    if (typeof handler !== 'function') throw invalidArgument(`The handler of ${name} must be a function`)
     const known = this.find(method.encoded, 1, method.encoded.length)
     if (known !== undefined) {
       known.handler = handler
@@ -93,9 +92,8 @@ export function nameFrom(bytes: Uint8Array, start: number, end: number): string 
 function describeMethod(name: string, priorities: PriorityTable): Method {
   const bytes = typeof name === 'string' ? encoder.encode(name) : new Uint8Array()
   if (bytes.length === 0 || bytes.length > MAX_METHOD_BYTES) {
-    throw invalidArgument(
-      `A method name has 1 to ${MAX_METHOD_BYTES} bytes of UTF-8, found ${JSON.stringify(name)?.slice(0, 120)}`,
-    )
+    const found = typeof name === 'string' ? `${bytes.length} bytes` : typeof name
+    throw invalidArgument(`A method name has 1 to ${MAX_METHOD_BYTES} bytes of UTF-8, found ${found}`)
   }
   const encoded = new Uint8Array(1 + bytes.length)
   encoded[0] = bytes.length

@@ -24,17 +24,18 @@ const MAX_SPARE = 16
 
 /** The batch buffer, shared by all connections of a transport: a batch begins and ends in one synchronous step. */
 export class Scratch {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+  /** Made when used: a transport may never send anything. */
+  #bytes: Buffer | null = null
   readonly #spare: Buffer[] = []
 
   get bytes(): Buffer {
-    return this.#bytes
+    return (this.#bytes ??= this.#spare.pop() ?? Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES))
   }
 
   /** A socket keeps it for a while: the next batch gets another one. */
   lend(): Buffer {
-    const lent = this.#bytes
-    this.#bytes = this.#spare.pop() ?? Buffer.allocUnsafeSlow(SOCKET_WINDOW_BYTES)
+    const lent = this.bytes
+    this.#bytes = null
     return lent
   }
 

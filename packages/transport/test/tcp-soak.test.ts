@@ -3,9 +3,9 @@ import { SeededRandom } from '@hs/core/testing'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import type { TcpTransport } from '../src/index.js'
+import { TcpTransport } from '../src/index.js'
 import { RawPeer, TYPE } from './raw-peer.js'
-import { client, failure, NOTHING, serve, until } from './tcp-scene.js'
+import { failure, NOTHING, serve, until } from './tcp-scene.js'
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void
@@ -24,7 +24,7 @@ describe('peers that join, work and die at random', () => {
     let peers: TcpTransport[] = []
 
     const round = async () => {
-      if (peers.length < 5) peers.push(client({ priorities: { critical: 'critical' }, drainTimeoutMs: 1 }))
+      if (peers.length < 5) peers.push(new TcpTransport({ priorities: { critical: 'critical' }, drainTimeoutMs: 1 }))
       const outcomes = peers.flatMap((peer) =>
         ['critical', 'echo', 'stuck'].map((method) =>
           peer
