@@ -25,9 +25,17 @@ export function apportion(total: number, weights: readonly number[], bounds: App
   const { mins, maxs, target } = checkedBounds(total, weights.length, bounds)
   if (weights.length === 0) return []
   if (weights.length === 1) return [target]
-  const { shares, open, left } = resolveBounds(target, weights, mins, maxs)
-  round(shares, open, left, weights, mins, maxs)
+  const safe = scaled(weights, target)
+  const { shares, open, left } = resolveBounds(target, safe, mins, maxs)
+  round(shares, open, left, safe, mins, maxs)
   return shares
+}
+
+/** Weights so large that their products would lose units, or overflow, are brought to the range from 0 to 1. */
+function scaled(weights: readonly number[], target: number): readonly number[] {
+  const largest = weights.reduce((most, weight) => Math.max(most, weight), 0)
+  if (largest * Math.max(1, target) * weights.length <= Number.MAX_SAFE_INTEGER) return weights
+  return weights.map((weight) => weight / largest)
 }
 
 interface CheckedBounds {
