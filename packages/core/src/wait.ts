@@ -172,7 +172,7 @@ export class WaitQueue<T, P = undefined> {
   }
 }
 
-export class Waiter<T, P> {
+class Waiter<T, P> {
   readonly payload: P
   readonly signal: AbortSignal | undefined
   previous: Waiter<T, P> | undefined = undefined
