@@ -10,9 +10,9 @@ import type { Clock, PeerIdentity, TransportError } from '@hs/core'
 import type { Duplex } from 'node:stream'
 import { BodyCompression } from './body-compression.js'
 import { viewOf } from './byte-gatherer.js'
-import { FrameReader, type FrameSink } from './frame-reader.js'
 import { isRefusalReason, judge, type Refusal } from './greeting.js'
 import type { InboundCall } from './inbound-call.js'
+import { IncomingStream, type StreamEnvironment, type StreamHost } from './incoming-stream.js'
 import { InboundRequests, type AnswerPath, type ServingEnvironment, type Violation } from './inbound-requests.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { Lane } from './methods.js'
@@ -35,7 +35,7 @@ import type { Direction, TcpRejections } from './tcp-stats.js'
 import { ended, unreached, type EndCode } from './transport-errors.js'
 import { encodeFrame, FLAG_DEFLATED, FRAME_TYPES, MAX_HELLO_LENGTH, MIN_LENGTH, PING_BYTES } from './wire.js'
 
-export interface ConnectionEnvironment extends ServingEnvironment, TrafficEnvironment {}
+export interface ConnectionEnvironment extends ServingEnvironment, TrafficEnvironment, StreamEnvironment {}
 
 export interface ConnectionOwner {
   onOpen(connection: Connection, peer: PeerIdentity): void
@@ -52,7 +52,7 @@ export interface ConnectionOwner {
 
 type State = 'connecting' | 'greeting' | 'open' | 'leaving' | 'closing' | 'closed'
 
-export class Connection implements FrameSink, AnswerPath, TrafficHost {
+export class Connection implements StreamHost, AnswerPath, TrafficHost {
   readonly direction: Direction
   /** What was dialled, or the socket's own remote address. Never what a peer claims. */
   readonly address: string
@@ -61,19 +61,16 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
   readonly #clock: Clock
   readonly #owner: ConnectionOwner
   readonly #socket: Duplex
-  readonly #reader: FrameReader
+  readonly #incoming: IncomingStream
   readonly #traffic: OutgoingTraffic
   /** For connecting, the greeting, then silence, at last the peer's farewell. */
   readonly #watch: LazyTimer
   readonly #idle: LazyTimer | null
-  #frameTimer: LazyTimer | null = null
   #state: State
   #connectionClass: ConnectionClass
   #peer: PeerIdentity | null = null
   #inbound: InboundRequests | null = null
   #compression: BodyCompression | null = null
-  /** When the bytes came that are looked at now. */
-  #nowMs: number
   #lastUsedMs: number
   #pinged = false
   #saidGoodbye = false
@@ -101,19 +98,19 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     this.direction = direction
     this.#connectionClass = connectionClass
     this.address = address
-    this.#reader = new FrameReader(this, MAX_HELLO_LENGTH)
+    this.#incoming = new IncomingStream(environment, this, socket, MAX_HELLO_LENGTH)
     this.#traffic = new OutgoingTraffic(environment, this, socket)
     this.#watch = new LazyTimer(clock, wheel, () => this.#onWatch())
     this.#idle = direction === 'outbound' ? new LazyTimer(clock, wheel, () => this.#onIdle()) : null
-    this.#nowMs = clock.now()
-    this.#lastUsedMs = this.#nowMs
+    const nowMs = clock.now()
+    this.#lastUsedMs = nowMs
     if (direction === 'outbound') {
       this.#state = 'connecting'
-      this.#watch.set(this.#nowMs, settings.connectTimeoutMs)
+      this.#watch.set(nowMs, settings.connectTimeoutMs)
       socket.once('connect', () => this.#onConnect())
     } else {
       this.#state = 'greeting'
-      this.#watch.set(this.#nowMs, settings.handshakeTimeoutMs)
+      this.#watch.set(nowMs, settings.handshakeTimeoutMs)
     }
     socket.on('data', (chunk: Buffer) => this.#onData(chunk))
     socket.on('drain', () => this.#traffic.onDrain())
@@ -240,8 +237,8 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
 
   /** `TrafficHost` */
   onFlushed(): void {
-    if (this.#reader.paused && this.#traffic.answerBytes <= this.#settings.maxQueuedBytes / 2) {
-      process.nextTick(() => this.#resume())
+    if (this.#incoming.isHeldBack && this.#traffic.answerBytes <= this.#settings.maxQueuedBytes / 2) {
+      process.nextTick(() => this.#goOn())
     }
     this.#finishIfQuiet()
   }
@@ -251,7 +248,7 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     this.#reject('slowPeer', `it took nothing for ${this.#settings.writeTimeoutMs} ms`)
   }
 
-  /** `FrameSink` */
+  /** `StreamHost` */
   onFrame(type: number, flags: number, id: number, bytes: Uint8Array, start: number, end: number): void {
     if (this.#state === 'greeting') {
       this.#onGreeting(type, flags, bytes, start, end)
@@ -262,10 +259,15 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     if (violation !== null) this.#violated(violation)
   }
 
-  /** `FrameSink` */
+  /** `StreamHost` */
   onBadLength(length: number): void {
-    const allowed = `${MIN_LENGTH} to ${this.#reader.limit} are allowed`
+    const allowed = `${MIN_LENGTH} to ${this.#incoming.limit} are allowed`
     this.#reject('frameTooLarge', `it sent a frame of length ${length}, ${allowed}`)
+  }
+
+  /** `StreamHost` */
+  onSlowFrame(): void {
+    this.#reject('frameTimeout', `it took longer than ${this.#settings.frameTimeoutMs} ms for one frame`)
   }
 
   // Reading
@@ -273,31 +275,14 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
   #onData(chunk: Buffer): void {
     if (this.#state === 'closing') return
     const nowMs = this.#clock.now()
-    this.#nowMs = nowMs
-    this.#environment.counters.totals.bytesReceived += chunk.length
     this.#pinged = false
     if (this.isUp) this.#watch.set(nowMs, this.#settings.keepaliveMs)
-    this.#reader.push(chunk, nowMs)
-    this.#afterReading()
+    this.#incoming.push(chunk, nowMs)
+    this.#flushIfAny()
   }
 
-  #afterReading(): void {
-    this.#watchFrame()
+  #flushIfAny(): void {
     if (this.queuedBytes > 0) this.#traffic.flush()
-  }
-
-  /** A frame may not drip for ever. What this end holds back itself counts against nobody. */
-  #watchFrame(): void {
-    const sinceMs = this.#reader.partialSinceMs
-    if (sinceMs < 0 || this.#reader.paused || !(this.isUp || this.#state === 'greeting')) {
-      this.#frameTimer?.clear()
-      return
-    }
-    const { clock, wheel, settings } = this.#environment
-    this.#frameTimer ??= new LazyTimer(clock, wheel, () =>
-      this.#reject('frameTimeout', `it took longer than ${settings.frameTimeoutMs} ms for one frame`),
-    )
-    this.#frameTimer.set(sinceMs, settings.frameTimeoutMs)
   }
 
   /** Where answers exceed what may wait, nothing more is read, so that nothing more is answered. */
@@ -305,20 +290,17 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     const { maxQueuedBytes } = this.#settings
     if (this.#traffic.answerBytes <= maxQueuedBytes) return
     this.#traffic.flush()
-    if (this.#traffic.answerBytes <= maxQueuedBytes || this.#reader.paused || !this.isUp) return
-    this.#reader.pause()
-    this.#socket.pause()
+    if (this.#traffic.answerBytes <= maxQueuedBytes || this.#incoming.isHeldBack || !this.isUp) return
+    this.#incoming.holdBack()
     this.#watch.clear()
-    this.#frameTimer?.clear()
   }
 
-  #resume(): void {
-    if (!this.isUp || !this.#reader.paused) return
-    this.#nowMs = this.#clock.now()
-    this.#watch.set(this.#nowMs, this.#settings.keepaliveMs)
-    this.#reader.resume(this.#nowMs)
-    this.#afterReading()
-    if (!this.#reader.paused && this.isUp) this.#socket.resume()
+  #goOn(): void {
+    if (!this.isUp || !this.#incoming.isHeldBack) return
+    const nowMs = this.#clock.now()
+    this.#watch.set(nowMs, this.#settings.keepaliveMs)
+    this.#incoming.goOn(nowMs)
+    this.#flushIfAny()
   }
 
   #onOpenFrame(
@@ -334,16 +316,16 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     if (deflated && type <= FRAME_TYPES.goaway && !this.#mayHaveFlags(type, flags)) return `it set flags ${flags}`
     switch (type) {
       case FRAME_TYPES.request:
-        this.#touch(this.#nowMs)
-        return inbound.onRequest(id, bytes, start, end, deflated, this.#nowMs)
+        this.#touch(this.#incoming.nowMs)
+        return inbound.onRequest(id, bytes, start, end, deflated, this.#incoming.nowMs)
       case FRAME_TYPES.response:
         return this.#onResponse(id, bytes, start, end, deflated)
       case FRAME_TYPES.error:
         this.#onError(id, bytes, start, end)
         return null
       case FRAME_TYPES.notify:
-        this.#touch(this.#nowMs)
-        return inbound.onNotify(bytes, start, end, deflated, this.#nowMs)
+        this.#touch(this.#incoming.nowMs)
+        return inbound.onNotify(bytes, start, end, deflated, this.#incoming.nowMs)
       case FRAME_TYPES.cancel:
         inbound.onCancel(id)
         this.#finishIfQuiet()
@@ -393,7 +375,7 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
   #answered(id: number): OutboundCall | undefined {
     const call = this.#traffic.takePending(id)
     if (call === undefined) this.#environment.counters.totals.lateResponses++
-    else this.#touch(this.#nowMs)
+    else this.#touch(this.#incoming.nowMs)
     return call
   }
 
@@ -465,9 +447,9 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
       this.#sayHello()
     }
     this.#state = 'open'
-    this.#reader.limit = maxFrameBytes
-    this.#watch.set(this.#nowMs, keepaliveMs)
-    this.#touch(this.#nowMs)
+    this.#incoming.limit = maxFrameBytes
+    this.#watch.set(this.#incoming.nowMs, keepaliveMs)
+    this.#touch(this.#incoming.nowMs)
     for (const waiter of this.#whenOpen.splice(0)) waiter.resolve(peer)
     this.#owner.onOpen(this, peer)
   }
@@ -478,7 +460,7 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     this.#owner.onRejected(refusal.reason, this)
     this.#settle('CONNECTION_LOST', refusal.message)
     this.#writeNow(FRAME_TYPES.goaway, encodeGoaway(refusal.reason, refusal.message))
-    this.#watch.set(this.#nowMs, this.#settings.handshakeTimeoutMs)
+    this.#watch.set(this.#incoming.nowMs, this.#settings.handshakeTimeoutMs)
     this.#socket.end()
   }
 
@@ -564,8 +546,9 @@ export class Connection implements FrameSink, AnswerPath, TrafficHost {
     const { address } = this
     const cause = this.#socketError
     this.#state = 'closing'
-    this.#reader.end()
-    for (const timer of [this.#watch, this.#idle, this.#frameTimer]) timer?.cancel()
+    this.#incoming.end()
+    this.#watch.cancel()
+    this.#idle?.cancel()
     const error = this.#peer === null ? unreached(address, code, why, this.#refusal, cause) : null
     // Before anything is settled, so that whoever asks again at once gets another connection.
     this.#owner.onClosed(this, code, error)

@@ -60,6 +60,7 @@ export class FrameReader {
     this.#ended = true
     this.#backlog = null
     this.#gatherer = null
+    this.#partialSinceMs = -1
   }
 
   /** Takes the stream's next bytes, which belong to the reader from here on. */

@@ -4,9 +4,7 @@
  */
 import {
   ErrorReporter,
-  formatAddress,
   messagePriorities,
-  parseAddress,
   TimingWheel,
   TransportError,
   TypedEmitter,
@@ -16,6 +14,7 @@ import {
   type RpcRequestOptions,
 } from '@hs/core'
 import type { Duplex } from 'node:stream'
+import { Acceptor, type AcceptorHost } from './acceptor.js'
 import { Connection, type ConnectionEnvironment, type ConnectionOwner } from './connection.js'
 import { DialedPeers } from './dialed-peers.js'
 import { CalledMethods, CRITICAL, ServedMethods, type Lane, type Method } from './methods.js'
@@ -26,7 +25,7 @@ import type { ConnectionClass } from './payloads.js'
 import { PriorityTable } from './priority-table.js'
 import { RunningNotifications } from './running-notifications.js'
 import { Scratch } from './socket-writer.js'
-import type { Listener, SocketLayer } from './sockets.js'
+import type { SocketLayer } from './sockets.js'
 import type { TcpSettings } from './tcp-options.js'
 import { newCounters, statsOf, type TcpEvents, type TcpRejections, type TcpStats } from './tcp-stats.js'
 import {
@@ -44,24 +43,19 @@ import { HEADER_BYTES, LENGTH_BYTES, MAX_ID, REQUEST_PREFIX_BYTES } from './wire
 /** Deadlines are late by less than this, and never early. */
 const TICK_MS = 1
 
-export class RpcEndpoint implements ConnectionOwner {
+export class RpcEndpoint implements ConnectionOwner, AcceptorHost {
   readonly events: TypedEmitter<TcpEvents>
   readonly #settings: TcpSettings
-  readonly #layer: SocketLayer
   readonly #environment: ConnectionEnvironment
   readonly #notifications: RunningNotifications
   readonly #called: CalledMethods
   readonly #calls: OutboundCalls
   readonly #peers: DialedPeers
+  readonly #acceptor: Acceptor
   /** Whatever has a socket. */
   readonly #connections = new Set<Connection>()
   /** Open ones that were accepted, by the address that they come from. */
   readonly #accepted = new Map<string, Connection>()
-  /** Accepted sockets from accept to close, by IP address. */
-  readonly #socketsOf = new Map<string, number>()
-  #sockets = 0
-  #listener: Listener | null = null
-  #starting: Promise<void> | null = null
   #isStopping = false
   #stopping: Promise<void> | null = null
   #onQuiet: (() => void) | null = null
@@ -73,7 +67,6 @@ export class RpcEndpoint implements ConnectionOwner {
     const wheel = new TimingWheel({ clock, random, logger, tickMs: TICK_MS })
     this.events = new TypedEmitter('TcpTransport', reporter)
     this.#settings = settings
-    this.#layer = layer
     this.#notifications = new RunningNotifications(() => this.#checkQuiet())
     this.#environment = {
       settings,
@@ -91,20 +84,16 @@ export class RpcEndpoint implements ConnectionOwner {
     const dial = (host: string, port: number, connectionClass: ConnectionClass, address: string) =>
       this.#adopt(layer.dial(host, port), 'outbound', connectionClass, address)
     this.#peers = new DialedPeers({ settings, clock, random, dial })
+    this.#acceptor = new Acceptor(settings, layer, this)
   }
 
   get address(): string {
-    if (this.#settings.advertise !== undefined) return this.#settings.advertise
-    return this.#listener === null ? '' : formatAddress(this.#listener.host, this.#listener.port)
+    return this.#settings.advertise ?? this.#acceptor.address
   }
 
   start(): Promise<void> {
     if (this.#isStopping) return Promise.reject(stopped())
-    this.#starting ??= this.#listen().catch((error: unknown) => {
-      this.#starting = null
-      throw error
-    })
-    return this.#starting
+    return this.#acceptor.start()
   }
 
   request(to: string, method: string, body: Uint8Array, options: RpcRequestOptions = {}): Promise<Uint8Array> {
@@ -155,7 +144,7 @@ export class RpcEndpoint implements ConnectionOwner {
       else if (connection.isUp) outbound++
     }
     return statsOf(this.#environment.counters, {
-      connections: { inbound: this.#sockets, outbound, dialing },
+      connections: { inbound: this.#acceptor.sockets, outbound, dialing },
       inFlight,
       queued,
     })
@@ -205,6 +194,20 @@ export class RpcEndpoint implements ConnectionOwner {
   onRejected(reason: keyof TcpRejections, { address, direction }: Pick<Connection, 'address' | 'direction'>): void {
     this.#environment.counters.rejected[reason]++
     this.events.emit('rejected', { reason, from: address, direction })
+  }
+
+  // What the acceptor tells
+
+  onSocket(socket: Duplex, address: string): void {
+    this.#adopt(socket, 'inbound', 'bulk', address)
+  }
+
+  onOverCapacity(address: string): void {
+    this.onRejected('capacity', { address, direction: 'inbound' })
+  }
+
+  onAcceptError(error: Error): void {
+    this.#environment.reporter.report('TcpTransport.accept', error)
   }
 
   #request(to: string, name: string, body: Uint8Array, options: RpcRequestOptions): Promise<Uint8Array> {
@@ -271,43 +274,6 @@ export class RpcEndpoint implements ConnectionOwner {
     next.add(message, this.#environment.clock.now())
   }
 
-  async #listen(): Promise<void> {
-    const { listen } = this.#settings
-    if (listen === null) return
-    const { host, port } = parseAddress(listen, { allowZeroPort: true })
-    const listener = await this.#layer.listen(
-      host,
-      port,
-      (socket, ip, remotePort) => this.#accept(socket, ip, remotePort),
-      (error) => this.#environment.reporter.report('TcpTransport.accept', error),
-    )
-    if (this.#isStopping) {
-      await listener.close()
-      throw stopped()
-    }
-    this.#listener = listener
-  }
-
-  #accept(socket: Duplex, ip: string, port: number): void {
-    const { maxInbound, maxInboundPerIp } = this.#settings
-    const address = formatAddress(ip, port)
-    const ofIp = this.#socketsOf.get(ip) ?? 0
-    if (this.#isStopping || this.#sockets >= maxInbound || ofIp >= maxInboundPerIp) {
-      socket.destroy()
-      if (!this.#isStopping) this.onRejected('capacity', { address, direction: 'inbound' })
-      return
-    }
-    this.#sockets++
-    this.#socketsOf.set(ip, ofIp + 1)
-    socket.once('close', () => {
-      this.#sockets--
-      const left = (this.#socketsOf.get(ip) ?? 1) - 1
-      if (left === 0) this.#socketsOf.delete(ip)
-      else this.#socketsOf.set(ip, left)
-    })
-    this.#adopt(socket, 'inbound', 'bulk', address)
-  }
-
   #adopt(
     socket: Duplex,
     direction: 'inbound' | 'outbound',
@@ -323,14 +289,13 @@ export class RpcEndpoint implements ConnectionOwner {
     this.#isStopping = true
     const { wheel } = this.#environment
     const { drainTimeoutMs } = this.#settings
-    const unlistened = this.#listener?.close()
+    const unlistened = this.#acceptor.stop()
     for (const connection of [...this.#connections]) connection.stop()
     const timer = drainTimeoutMs > 0 ? wheel.schedule(drainTimeoutMs, () => this.#cutOff()) : null
     if (timer === null) this.#cutOff()
     await this.#quiet()
     timer?.cancel()
-    // Whoever called `start` hears why it failed.
-    await Promise.allSettled([this.#starting, unlistened])
+    await unlistened
     wheel.stop()
   }
 
