@@ -1,4 +1,5 @@
 /** A client submits jobs to gates and follows them. It only dials, so it needs no open port. */
+import { setMaxListeners } from 'node:events'
 import {
   ErrorReporter,
   IdGenerator,
@@ -81,6 +82,8 @@ export class Client implements AsyncDisposable {
     this.#runtime = { clock, random, logger: logger.child({ client: id }) }
     this.#reporter = new ErrorReporter(this.#runtime)
     this.#scope = new TaskScope(`Client ${id}`, { ...this.#runtime, reporter: this.#reporter })
+    // As many requests as are under way listen to it.
+    setMaxListeners(0, this.#scope.signal)
     this.#ids = new IdGenerator(this.#runtime)
     const nodeId = newNodeId(id, this.#runtime)
     this.#rpc = transport?.rpc ?? tcpTransport({ cluster, nodeId, runtime: this.#runtime })

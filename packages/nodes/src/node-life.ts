@@ -2,6 +2,7 @@
  * The life that all nodes share: it is made, opens its endpoint under a new generation, works in a scope, and closes.
  * A stopped node is not started again: a new one takes its place, with a higher generation.
  */
+import { setMaxListeners } from 'node:events'
 import {
   Condition,
   ErrorReporter,
@@ -57,6 +58,8 @@ export class NodeLife {
     this.runtime = { clock, random, logger }
     this.reporter = new ErrorReporter(this.runtime)
     this.scope = new TaskScope(this.label, { ...this.runtime, reporter: this.reporter, maxTasks: MAX_TASKS })
+    // As many requests as are under way listen to it.
+    setMaxListeners(0, this.scope.signal)
     this.changed = new Condition({ clock })
   }
 

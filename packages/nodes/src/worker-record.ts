@@ -2,6 +2,7 @@
  * A worker as its leader sees it: one life of it, at one address. Dispatches of one step leave together, at most 64 a
  * request; one that is not answered is sent again under the same fences, which the worker's shard table makes safe.
  */
+import { setMaxListeners } from 'node:events'
 import { HsError, TransportError, type Clock } from '@hs/core'
 import type { Dispatch } from '@hs/jobs'
 import type { RpcPeer } from './rpc-peer.js'
@@ -48,6 +49,7 @@ export class WorkerRecord {
   #scheduled = false
 
   constructor(options: WorkerRecordOptions) {
+    setMaxListeners(0, this.#over.signal)
     this.#options = options
     this.workerId = options.workerId
     this.incarnation = options.incarnation

@@ -216,7 +216,6 @@ describe('work that goes wrong (NODES-34, NODES-36)', () => {
         case 'throws a code':
           throw coded('CARD_DECLINED')
         case 'throws text':
-          // eslint-disable-next-line @typescript-eslint/only-throw-error
           throw 'just text'
         case 'throws much':
           throw new Error(endless)
@@ -230,7 +229,7 @@ describe('work that goes wrong (NODES-34, NODES-36)', () => {
     },
   })
 
-  it.each([
+  it.each<[string, string, unknown]>([
     ['throws', 'WORKFLOW_FAILED', 'no luck'],
     ['throws a code', 'CARD_DECLINED', 'it is CARD_DECLINED'],
     ['throws text', 'WORKFLOW_FAILED', 'just text'],
@@ -342,7 +341,7 @@ describe('work that goes wrong (NODES-34, NODES-36)', () => {
     }
     expect(await run('x')).toMatchObject({
       status: 'failed',
-      error: { code: 'INVALID_JOB', message: expect.stringContaining('input.n') },
+      error: { code: 'INVALID_JOB', message: expect.stringContaining('input.n') as string },
     })
     expect(await run(undefined)).toMatchObject({ values: [5] })
     expect(await cluster.stop()).toBe(0)
