@@ -20,6 +20,7 @@ export class Aborts {
 
   /** Tells the worker of the shard's execution to end it; another one will take its place. */
   replace(shard: ShardRecord, reason: 'cancel' | 'stuck'): void {
+    shard.abandonedFence = shard.fence
     this.#begin(shard, reason, false)
   }
 

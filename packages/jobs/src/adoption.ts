@@ -126,7 +126,10 @@ export class Adoption {
     const known = workflow.shards[index]
     if (known !== undefined && !mayReplace(known, fence)) return false
     const lease = records.adopt(worker, key, fence, cores, this.#dispatcher.holderOf(workflow))
-    if (lease === null) return false
+    if (lease === null) {
+      if (known?.fence === fence) known.abandonedFence = fence
+      return false
+    }
     job.share.tenant.use(cores)
     if (workflow.spec.priority === 'exclusive') shares.useExclusive(cores)
     this.#dispatcher.observeFence(fence)

@@ -69,6 +69,8 @@ export class ShardRecord {
   fence = 0
   /** The fence under which a result was counted last, 0 for none. */
   countedFence = 0
+  /** Of an execution that was told to end without deciding the shard, 0 for none: only its success counts. */
+  abandonedFence = 0
   /** The worker of the latest execution. */
   workerId = ''
   /** The cores of the execution under way. */

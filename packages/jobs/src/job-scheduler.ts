@@ -620,12 +620,12 @@ export class JobScheduler {
     const shard = this.#state.shards.get(key)
     if (shard === undefined) return 'unknown'
     const { job } = shard.workflow
-    const abort = this.#aborts.confirm(shard, fence)
+    this.#aborts.confirm(shard, fence)
     if (fence === shard.countedFence) {
       job.duplicates++
       return 'duplicate'
     }
-    if (shard.isOver || !this.#mayCount(shard, result) || (abort?.isFinal === false && result.status !== 'completed')) {
+    if (shard.isOver || !this.#mayCount(shard, result)) {
       job.stale++
       return 'stale'
     }
@@ -634,8 +634,11 @@ export class JobScheduler {
   }
 
   /** The latest fence counts; so does any, where this leader has neither started the shard nor seen it run. */
-  #mayCount(shard: ShardRecord, { fence }: ShardResult): boolean {
-    return fence === shard.fence || (shard.fence === 0 && fence > 0)
+  #mayCount(shard: ShardRecord, { fence, status }: ShardResult): boolean {
+    if (fence !== shard.fence && (shard.fence !== 0 || fence === 0)) return false
+    if (status === 'completed' || shard.workflow.isEnding) return true
+    // What was told to end, though nobody cancelled the work, has decided nothing.
+    return fence !== shard.abandonedFence && (status !== 'cancelled' || shard.isActive)
   }
 
   #accept(shard: ShardRecord, result: ShardResult): void {

@@ -533,6 +533,8 @@ export class ChaosWorld {
     for (const { shards, workflowId, status: outcome } of workflows) {
       const { vus = 1 } = kept.spec.workflows.find(({ id }) => id === workflowId) ?? {}
       const planned = shards.reduce((sum, shard) => sum + shard.vus, 0)
+      const wasAsked = kept.cancelled || kept.cancelledWorkflows.has(workflowId)
+      this.#expect(outcome !== 'cancelled' || wasAsked, `${jobId}/${workflowId} was cancelled by nobody`)
       this.#expect(shards.length === 0 || planned === vus, `${jobId}/${workflowId}: ${planned} of ${vus} users`)
       for (const shard of shards) {
         executions += shard.attempts
