@@ -50,7 +50,7 @@ describe('README snippets', () => {
     // Inside the repository and outside node_modules, so that the packages resolve to their sources.
     folder = mkdtempSync(join(root, 'test/.snippets-'))
     for (const [index, { code }] of snippets.entries()) writeFileSync(fileOf(folder, index), code)
-    const extend = { extends: join(root, 'tsconfig.json'), compilerOptions: { noEmit: true }, include: ['*.mts'] }
+    const extend = { extends: join(root, 'tsconfig.json'), compilerOptions: { noEmit: true }, include: ['*.mts', join(root, 'packages/*/src/**/*.d.ts')] }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(extend))
   })
 
