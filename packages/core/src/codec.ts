@@ -52,7 +52,7 @@ export function msgpackCodec<S extends z.core.$ZodType>(
   const limits = parseOptions(optionsSchema(), options, 'msgpackCodec')
   const { maxBytes } = limits
   const checker = new MsgpackChecker(limits)
-  const decoder = new MsgpackDecoder()
+  const builder = (decoder ??= new MsgpackDecoder())
   return Object.freeze({
     maxBytes,
     encode: (value: z.output<S>) => encodeMsgpack(value, limits),
@@ -61,11 +61,13 @@ export function msgpackCodec<S extends z.core.$ZodType>(
       if (bytes.length > maxBytes) {
         throw new DecodeError(`A message has at most ${maxBytes} bytes, found ${bytes.length}`, { reason: 'size' })
       }
-      checker.check(bytes)
-      return parse(schema, decoder.decode(bytes))
+      return parse(schema, builder.decode(bytes, checker))
     },
   })
 }
+
+/** One for all codecs, made with the first: what comes again does so across kinds of messages. */
+let decoder: MsgpackDecoder | undefined
 
 function parse<S extends z.core.$ZodType>(schema: S, value: unknown): z.output<S> {
   const result = tryParse(schema, value)

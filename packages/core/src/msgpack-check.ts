@@ -28,10 +28,9 @@ export class MsgpackChecker {
     this.#around = new Int32Array(maxDepth)
   }
 
-  /** @throws DecodeError unless `bytes` are exactly one value within the limits. */
-  check(bytes: Uint8Array): void {
+  /** @throws DecodeError unless the bytes before `end` are exactly one value within the limits. */
+  check(bytes: Uint8Array, end = bytes.length): void {
     const around = this.#around
-    const end = bytes.length
     let pos = 0
     let items = 1
     let depth = 0
@@ -52,7 +51,7 @@ export class MsgpackChecker {
         left = isMap ? ~outer : outer
       }
       left--
-      if (isMap) pos = afterKey(bytes, pos)
+      if (isMap) pos = afterKey(bytes, pos, end)
       // What reaches beyond the end is seen here, when the next value should begin, or after the last one.
       if (pos >= end) throw truncated(pos)
       const type = bytes[pos] as number
@@ -62,7 +61,7 @@ export class MsgpackChecker {
         continue
       }
       if (!isContainer(type)) {
-        pos = afterScalar(bytes, pos, type)
+        pos = afterScalar(bytes, pos, type, end)
         continue
       }
 
@@ -74,7 +73,7 @@ export class MsgpackChecker {
         pos += 1
       } else {
         const size = type % 2 === 0 ? 2 : 4
-        left = unsignedAt(bytes, pos + 1, size)
+        left = unsignedAt(bytes, pos + 1, size, end)
         pos += 1 + size
       }
       // Each value takes a byte at least, and so does each key.
@@ -104,20 +103,20 @@ function isContainer(type: number): boolean {
 }
 
 /** Where the scalar at `pos` ends, of a type without a plain length. */
-function afterScalar(bytes: Uint8Array, pos: number, type: number): number {
+function afterScalar(bytes: Uint8Array, pos: number, type: number, end: number): number {
   switch (type) {
     case 0xc4: // bin
     case 0xd9: // str
-      return pos + 2 + unsignedAt(bytes, pos + 1, 1)
+      return pos + 2 + unsignedAt(bytes, pos + 1, 1, end)
     case 0xc5:
     case 0xda:
-      return pos + 3 + unsignedAt(bytes, pos + 1, 2)
+      return pos + 3 + unsignedAt(bytes, pos + 1, 2, end)
     case 0xc6:
     case 0xdb:
-      return pos + 5 + unsignedAt(bytes, pos + 1, 4)
+      return pos + 5 + unsignedAt(bytes, pos + 1, 4, end)
     case 0xcf:
     case 0xd3:
-      checkSafe(pos, type, unsignedAt(bytes, pos + 1, 4), unsignedAt(bytes, pos + 5, 4))
+      checkSafe(pos, type, unsignedAt(bytes, pos + 1, 4, end), unsignedAt(bytes, pos + 5, 4, end))
       return pos + 9
     default:
       throw refusal('forbidden', pos, `type 0x${type.toString(16)} is an extension or reserved`)
@@ -125,17 +124,17 @@ function afterScalar(bytes: Uint8Array, pos: number, type: number): number {
 }
 
 /** Where the key at `pos` ends. */
-function afterKey(bytes: Uint8Array, pos: number): number {
-  if (pos >= bytes.length) throw truncated(pos)
+function afterKey(bytes: Uint8Array, pos: number, end: number): number {
+  if (pos >= end) throw truncated(pos)
   const type = bytes[pos] as number
-  if (type >= 0xa0 && type < 0xc0) return afterText(bytes, pos + 1, type & 0x1f)
+  if (type >= 0xa0 && type < 0xc0) return afterText(bytes, pos + 1, type & 0x1f, end)
   if (type < 0xd9 || type > 0xdb) throw refusal('forbidden', pos, 'a key that is not a string')
   const size = 1 << (type - 0xd9)
-  return afterText(bytes, pos + 1 + size, unsignedAt(bytes, pos + 1, size))
+  return afterText(bytes, pos + 1 + size, unsignedAt(bytes, pos + 1, size, end), end)
 }
 
-function afterText(bytes: Uint8Array, start: number, length: number): number {
-  if (length === PROTO.length && PROTO.every((byte, i) => bytes[start + i] === byte))
+function afterText(bytes: Uint8Array, start: number, length: number, end: number): number {
+  if (length === PROTO.length && start + length <= end && PROTO.every((byte, i) => bytes[start + i] === byte))
     throw refusal('forbidden', start, 'the key __proto__')
   return start + length
 }
@@ -149,8 +148,8 @@ function checkSafe(pos: number, type: number, high: number, low: number): void {
   if (!Number.isSafeInteger(value)) throw refusal('forbidden', pos, 'an integer beyond 2^53-1')
 }
 
-function unsignedAt(bytes: Uint8Array, pos: number, size: number): number {
-  if (pos + size > bytes.length) throw truncated(pos)
+function unsignedAt(bytes: Uint8Array, pos: number, size: number, end: number): number {
+  if (pos + size > end) throw truncated(pos)
   let value = 0
   for (let i = 0; i < size; i++) value = value * 256 + (bytes[pos + i] as number)
   return value

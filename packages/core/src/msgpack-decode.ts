@@ -1,7 +1,11 @@
 /**
  * Builds plain data from MessagePack that `MsgpackChecker` has let pass: it checks nothing again but UTF-8.
  * Nothing built is a view onto the input, and memory stays within a constant factor of it.
+ *
+ * It works on a copy of the message, in a buffer that serves one message after the other: of one kind, whatever the
+ * caller's array is, and changed by nobody between check and building.
  */
+import type { MsgpackChecker } from './msgpack-check.js'
 import { MAX_SHORT, ShortStrings } from './short-strings.js'
 import { readUtf8 } from './utf8.js'
 
@@ -10,10 +14,6 @@ const MAX_KEPT = 1_048_576
 /** `ShortStrings` may read so far beyond the end. */
 const MARGIN = 3
 
-/**
- * One for all codecs, as building never calls anyone. It works on a copy of the message: of one kind whatever the
- * caller's array is, and changed by nobody between check and building.
- */
 export class MsgpackDecoder {
   readonly #keys = new ShortStrings()
   readonly #texts = new ShortStrings()
@@ -23,21 +23,22 @@ export class MsgpackDecoder {
   #view = new DataView(this.#bytes.buffer)
   #pos = 0
 
-  /**
-   * @param check is called with the copy and must throw unless it is one value.
-   * @throws DecodeError `'syntax'` for a string that is not UTF-8
-   */
-  decode(bytes: Uint8Array): unknown {
-    if (this.#bytes.length < bytes.length + MARGIN) this.#allocate(bytes.length + MARGIN)
+  /** @throws DecodeError from the checker, and `'syntax'` for a string that is not UTF-8 */
+  decode(bytes: Uint8Array, checker: MsgpackChecker): unknown {
+    const { length } = bytes
+    if (this.#bytes.length < length + MARGIN) this.#allocate(2 * (length + MARGIN))
     this.#bytes.set(bytes)
     this.#pos = 0
-    const value = this.#value()
-    if (this.#bytes.length > MAX_KEPT) this.#allocate(0)
-    return value
+    try {
+      checker.check(this.#bytes, length)
+      return this.#value()
+    } finally {
+      if (this.#bytes.length > MAX_KEPT) this.#allocate(0)
+    }
   }
 
   #allocate(length: number): void {
-    this.#bytes = new Uint8Array(2 * length)
+    this.#bytes = new Uint8Array(length)
     this.#view = new DataView(this.#bytes.buffer)
   }
 

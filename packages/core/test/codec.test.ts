@@ -6,6 +6,8 @@ import * as z from 'zod'
 import * as mini from 'zod/mini'
 import { msgpackCodec, type Codec } from '../src/codec.js'
 import { DecodeError, HsError, type DecodeReason } from '../src/errors.js'
+import { MsgpackChecker } from '../src/msgpack-check.js'
+import { MsgpackDecoder } from '../src/msgpack-decode.js'
 import { SeededRandom } from '../src/testing/index.js'
 import { bytesInUse } from './fixtures/memory.js'
 
@@ -200,7 +202,7 @@ describe('msgpackCodec: what cannot be encoded (CORE-32)', () => {
   it.each<[string, unknown, string]>([
     ['undefined', undefined, ''],
     ['undefined in an array', [1, undefined], '1'],
-     
+
     ['a hole in an array', [1, , 3], '1'],
     ['a bigint', { n: 1n }, 'n'],
     ['a function', { list: [{ f: () => 1 }] }, 'list.0.f'],
@@ -489,7 +491,41 @@ describe('msgpackCodec: decoding (CORE-33)', () => {
   it('takes messages of megabytes and small ones after them', () => {
     const large = Array.from({ length: 50 }, (_, i) => 'x'.repeat(60_000 + i))
     expect(roomy.decode(roomy.encode(large))).toEqual(large)
+    const binary = new Uint8Array(3_000_000).fill(7)
+    expect(Buffer.compare(roomy.decode(roomy.encode(binary)) as Uint8Array, binary)).toBe(0)
     expect(roomy.decode(roomy.encode({ a: 1 }))).toEqual({ a: 1 })
+  })
+
+  it('keeps no memory of megabytes, of good messages or bad', () => {
+    const text = roomy.encode('x'.repeat(5_000_000))
+    const cut = roomy.encode(['x'.repeat(5_000_000), '']).slice(0, -1)
+    roomy.decode(anything.encode(1))
+    const before = bytesInUse()
+    for (const bytes of [text, cut]) {
+      if (bytes === text) roomy.decode(bytes)
+      else decodeFailure(bytes, roomy)
+      expect(bytesInUse() - before).toBeLessThan(3_000_000)
+    }
+    expect(encodeFailure(['x'.repeat(5_000_000), 1n], roomy).code).toBe('ENCODE_FAILED')
+    expect(bytesInUse() - before).toBeLessThan(3_000_000)
+  })
+
+  it('reads messages of every length, the buffer just full included', () => {
+    const checker = new MsgpackChecker({ maxDepth: 1, maxItems: 3 })
+    const decoder = new MsgpackDecoder()
+    for (let length = 1; length < 2_000; length++) {
+      const [binary, text] = [new Uint8Array(Math.max(0, length - 6)), 'abcde'.slice(0, Math.min(5, length))]
+      const bytes = anything.encode([binary, text])
+      expect(decoder.decode(bytes, checker)).toEqual([binary, text])
+    }
+  })
+
+  it('lets nobody change a message between check and building', () => {
+    const shared = new Uint8Array(new SharedArrayBuffer(3))
+    shared.set(fromHex('a26162'))
+    const checker = new MsgpackChecker({ maxDepth: 1, maxItems: 1 })
+    const meddler = { check: (bytes: Uint8Array, end?: number) => (checker.check(bytes, end), shared.fill(0xc1)) }
+    expect(new MsgpackDecoder().decode(shared, meddler as unknown as MsgpackChecker)).toBe('ab')
   })
 
   it('yields a value or a DecodeError for 100,000 random and mutated byte strings, and agrees with @msgpack/msgpack', () => {
@@ -628,6 +664,7 @@ describe('msgpackCodec where there is no Buffer', () => {
       }),
       { numRuns: 100 },
     )
+    for (const tail of ['', 'x'.repeat(60)]) expect(codec.decode(codec.encode(`\ufeff${tail}`))).toBe(`\ufeff${tail}`)
     expect(codec.decode(codec.encode(`${'x'.repeat(60)}\ud800`))).toBe(`${'x'.repeat(60)}\ufffd`)
     for (const bytes of ['a2fffe', `d928${'61'.repeat(39)}ff`]) {
       expect(() => codec.decode(fromHex(bytes))).toThrow(expect.objectContaining({ reason: 'syntax' }) as Error)

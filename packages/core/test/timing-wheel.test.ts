@@ -246,6 +246,22 @@ describe('TimingWheel: the one timer of the clock (CORE-30)', () => {
     expect(wakeUps()).toBeLessThanOrEqual(10)
   })
 
+  it('sets the timer of the clock once a pass, whatever the callbacks schedule and cancel', () => {
+    const clock = new LateClock()
+    const wheel = new TimingWheel({ clock, logger: new MemoryLogger() })
+    const last = wheel.schedule(5_000, () => {})
+    wheel.schedule(10, () => {
+      for (const delayMs of [4_000, 3_000, 200, 100, 50]) wheel.schedule(delayMs, () => {})
+      last.cancel()
+      wheel.schedule(20, () => {}).cancel()
+    })
+    clock.time = 10
+    const before = clock.timersSet
+    clock.fire()
+    expect(clock.timersSet - before).toBe(1)
+    expect(clock.pending).toEqual([60])
+  })
+
   it('takes at most 120 bytes a timer, and gives them back when the last one ends', () => {
     const count = 100_000
     const { wheel } = setUp()
@@ -259,6 +275,7 @@ describe('TimingWheel: the one timer of the clock (CORE-30)', () => {
       timers[i] = undefined
     }
     expect((bytesInUse() - before) / count).toBeLessThanOrEqual(12)
+    expect(wheel.size).toBe(0)
   })
 })
 
@@ -394,6 +411,7 @@ describe('TimingWheel: errors and the end (CORE-31)', () => {
 /** A clock whose time jumps where a test says and whose timers fire only when it says so: as late as it likes. */
 class LateClock implements Clock {
   time = 0
+  timersSet = 0
   readonly #timers = new Set<{ due: number; fn: () => void }>()
 
   now(): number {
@@ -405,6 +423,7 @@ class LateClock implements Clock {
   }
 
   setTimer(delayMs: number, fn: () => void): Timer {
+    this.timersSet++
     const timer = { due: this.time + Math.max(0, delayMs), fn }
     this.#timers.add(timer)
     return { cancel: () => void this.#timers.delete(timer) }
@@ -420,11 +439,68 @@ class LateClock implements Clock {
 
   /** Fires those that are due now, once. */
   fire(): void {
-    for (const timer of [...this.#timers].filter(({ due }) => due <= this.time)) {
+    this.#fireBy(this.time)
+  }
+
+  /** Fires all of them, due or not, as a clock does that rounds down. */
+  fireEarly(): void {
+    this.#fireBy(Infinity)
+  }
+
+  #fireBy(time: number): void {
+    for (const timer of [...this.#timers].filter(({ due }) => due <= time)) {
       if (this.#timers.delete(timer)) timer.fn()
     }
   }
 }
+
+describe('TimingWheel on clocks that are not exact (CORE-29)', () => {
+  it.each([1, 2.5, 16.7, 33.333])('does not fire early when the timer of the clock does, ticks of %d ms', (tickMs) => {
+    for (let tick = 1; tick <= 2_000; tick++) {
+      const clock = new LateClock()
+      clock.time = 0.1
+      const wheel = new TimingWheel({ clock, tickMs, logger: new MemoryLogger() })
+      const boundary = 0.1 + tick * tickMs
+      let fired = 0
+      const setAt = boundary - tickMs / 2
+      clock.time = setAt
+      wheel.schedule(boundary - setAt, () => fired++)
+      const due = setAt + (boundary - setAt)
+      // The last double before it: a quotient may round it up to the tick.
+      clock.time = due - 2 ** (Math.floor(Math.log2(due)) - 52)
+      clock.fireEarly()
+      expect(fired).toBe(0)
+      expect(wheel.size).toBe(1)
+      clock.time = boundary + tickMs
+      clock.fire()
+      expect(fired).toBe(1)
+    }
+  })
+
+  it('loses nothing when the clock steps back', () => {
+    const clock = new LateClock()
+    const wheel = new TimingWheel({ clock, logger: new MemoryLogger() })
+    const fired: string[] = []
+    const note = (name: string) => () => void fired.push(name)
+    wheel.schedule(20_000, note('set before'))
+    clock.time = 10_000
+    wheel.schedule(0, note('first'))
+    clock.fire()
+    expect(fired).toEqual(['first'])
+    wheel.schedule(50, note('close'))
+    clock.time = 300
+    clock.fireEarly()
+    wheel.schedule(100, note('soon'))
+    wheel.schedule(9_800, note('later'))
+    for (const time of [400, 5_000, 10_000, 10_040, 10_050, 10_100, 20_000, 20_010]) {
+      clock.time = time
+      clock.fire()
+      expect(fired.includes('close')).toBe(time >= 10_050)
+    }
+    expect(fired).toEqual(['first', 'soon', 'close', 'later', 'set before'])
+    expect(clock.pending).toEqual([])
+  })
+})
 
 /** The same contract in the simplest way: a list that is searched and sorted. */
 class NaiveWheel {
