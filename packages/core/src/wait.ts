@@ -98,14 +98,21 @@ export async function runInTurn<T>(
   }
 }
 
+const ignore = () => undefined
+const noRelease = /* @__PURE__ */ releaseOnce(ignore)
+
 /** Waiters in order of arrival. `P` is what each brings along, `T` what it waits for. */
 export class WaitQueue<T, P = undefined> {
   readonly #clock: Clock
   readonly #operation: () => string
   readonly #limit: number
+  /**
+   * What stands before the first and after the last, so that an empty queue is no case of its own. It also keeps the
+   * shapes of a `Waiter` and of a `Release` known to the engine: when V8 collects garbage it forgets a shape that
+   * nobody has at that moment, and with it all code that was optimised for it.
+   */
+  readonly #ends = new Waiter<T, P>(undefined, undefined as P, undefined, noRelease, ignore)
   #size = 0
-  #first: Waiter<T, P> | undefined
-  #last: Waiter<T, P> | undefined
 
   /**
    * @param operation names the wait in errors: `'Waiting for …'`
@@ -122,13 +129,14 @@ export class WaitQueue<T, P = undefined> {
   }
 
   get first(): Waiter<T, P> | undefined {
-    return this.#first
+    const { next } = this.#ends
+    return next === this.#ends ? undefined : next
   }
 
   /** All who wait now, for whoever must bear that they come and go meanwhile. */
   toArray(): Waiter<T, P>[] {
     const all: Waiter<T, P>[] = []
-    for (let waiter = this.#first; waiter !== undefined; waiter = waiter.next) all.push(waiter)
+    for (let { next } = this.#ends; next !== this.#ends; next = next.next) all.push(next)
     return all
   }
 
@@ -153,21 +161,21 @@ export class WaitQueue<T, P = undefined> {
   }
 
   #append(waiter: Waiter<T, P>): void {
-    waiter.previous = this.#last
-    if (this.#last === undefined) this.#first = waiter
-    else this.#last.next = waiter
-    this.#last = waiter
+    const ends = this.#ends
+    const last = ends.previous
+    waiter.previous = last
+    waiter.next = ends
+    last.next = waiter
+    ends.previous = waiter
     this.#size++
   }
 
   /** For the waiter itself. */
   remove(waiter: Waiter<T, P>): void {
     const { previous, next } = waiter
-    if (previous === undefined) this.#first = next
-    else previous.next = next
-    if (next === undefined) this.#last = previous
-    else next.previous = previous
-    waiter.previous = waiter.next = undefined
+    previous.next = next
+    next.previous = previous
+    waiter.previous = waiter.next = waiter
     this.#size--
   }
 }
@@ -175,15 +183,16 @@ export class WaitQueue<T, P = undefined> {
 class Waiter<T, P> {
   readonly payload: P
   readonly signal: AbortSignal | undefined
-  previous: Waiter<T, P> | undefined = undefined
-  next: Waiter<T, P> | undefined = undefined
+  previous: Waiter<T, P> = this
+  next: Waiter<T, P> = this
   timer: Timer | undefined = undefined
+  /** Undefined once it has left. */
   #queue: WaitQueue<T, P> | undefined
   readonly #resolve: (value: T) => void
   readonly #reject: (error: unknown) => void
 
   constructor(
-    queue: WaitQueue<T, P>,
+    queue: WaitQueue<T, P> | undefined,
     payload: P,
     signal: AbortSignal | undefined,
     resolve: (value: T) => void,
