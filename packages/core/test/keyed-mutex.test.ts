@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { getEventListeners } from 'node:events'
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -57,6 +58,16 @@ describe('KeyedMutex (CORE-24)', () => {
     expect(ran).toBe(false)
     await next
     expect(ran).toBe(true)
+  })
+
+  it('runs a section that had to wait in the async context of its caller, not of whoever released', async () => {
+    const { mutex } = setUp()
+    const caller = new AsyncLocalStorage<string>()
+    const seen = () => mutex.run('key', () => caller.getStore())
+    const release = caller.run('first', () => mutex.tryAcquire('key'))
+    const calls = ['second', 'third'].map((name) => caller.run(name, seen))
+    caller.run('first', () => release?.())
+    expect(await Promise.all(calls)).toEqual(['second', 'third'])
   })
 
   it.each([
