@@ -46,19 +46,83 @@ export interface WheelTimer extends Timer {
   reschedule(delayMs: number): void
 }
 
-/** The class `Entry` has no access to the private methods of a wheel; these lend it two. */
-let cancelEntry: (wheel: TimingWheel, entry: Entry) => void
-let rescheduleEntry: (wheel: TimingWheel, entry: Entry, delayMs: number) => void
-
 export class TimingWheel {
-  static {
-    cancelEntry = (wheel, entry) => wheel.#cancel(entry)
-    rescheduleEntry = (wheel, entry, delayMs) => wheel.#reschedule(entry, delayMs)
+  readonly tickMs: number
+  readonly #engine: Engine
+
+  /** @throws ConfigError */
+  constructor(options: TimingWheelOptions = {}) {
+    const { tickMs, onError, ...runtime } = parseOptions(optionsSchema(), options, 'TimingWheel')
+    const reporter = new ErrorReporter(onError === undefined ? runtime : { ...runtime, onError })
+    this.tickMs = tickMs
+    this.#engine = new Engine(
+      runtime.clock,
+      tickMs,
+      reporter.guard('TimingWheel', (fn: () => void) => fn()),
+    )
   }
 
-  readonly tickMs: number
+  /** Timers that will still fire. */
+  get size(): number {
+    return this.#engine.slots.size
+  }
+
+  /**
+   * Calls `fn` at the first tick boundary that is `delayMs` or more from now, after all that is due before it and
+   * all of the same tick that was scheduled before it. With 0 it runs in a later pass than the caller's.
+   * @param delayMs 0 to 366 days
+   * @throws HsError `'INVALID_ARGUMENT'`, ClosedError after `stop`
+   */
+  schedule(delayMs: number, fn: () => void): WheelTimer {
+    if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', 'A timer needs a function to call')
+    const entry = new Entry(this.#engine, fn)
+    this.#engine.set(entry, delayMs)
+    return entry
+  }
+
+  /** Ends it: nothing fires any more, the clock's timer is gone. Idempotent. */
+  stop(): void {
+    this.#engine.stop()
+  }
+
+  snapshot(): TimingWheelSnapshot {
+    const { scheduled, fired } = this.#engine
+    const { size, tickMs } = this
+    return Object.freeze({ size, tickMs, scheduled, fired, cancelled: scheduled - fired - size })
+  }
+}
+
+class Entry implements WheelTimer {
+  /** What stands for it in the slots; NONE while it is not to fire. */
+  id = NONE
+  readonly fn: () => void
+  readonly #engine: Engine
+
+  constructor(engine: Engine, fn: () => void) {
+    this.fn = fn
+    this.#engine = engine
+  }
+
+  get active(): boolean {
+    return this.id !== NONE
+  }
+
+  cancel(): void {
+    this.#engine.cancel(this)
+  }
+
+  reschedule(delayMs: number): void {
+    this.#engine.set(this, delayMs)
+  }
+}
+
+/** What the wheel and its timers share: the slots, the clock's one timer, the passes. */
+class Engine {
+  readonly slots = new TimerSlots<Entry>()
+  scheduled = 0
+  fired = 0
   readonly #clock: Clock
-  readonly #slots = new TimerSlots<Entry>()
+  readonly #tickMs: number
   readonly #run: (fn: () => void) => void
   readonly #wake = () => this.#pass()
   /** When tick 0 was. */
@@ -69,80 +133,46 @@ export class TimingWheel {
   #alarm: Timer | undefined
   #aim = NO_SLOT
   #aimMs = Infinity
-  #scheduled = 0
-  #fired = 0
   #stopped = false
 
-  /** @throws ConfigError */
-  constructor(options: TimingWheelOptions = {}) {
-    const { tickMs, onError, ...runtime } = parseOptions(optionsSchema(), options, 'TimingWheel')
-    this.tickMs = tickMs
-    this.#clock = runtime.clock
-    this.#originMs = runtime.clock.now()
+  constructor(clock: Clock, tickMs: number, run: (fn: () => void) => void) {
+    this.#clock = clock
+    this.#tickMs = tickMs
+    this.#run = run
+    this.#originMs = clock.now()
     this.#staleFromMs = this.#originMs + tickMs
-    const reporter = new ErrorReporter(onError === undefined ? runtime : { ...runtime, onError })
-    this.#run = reporter.guard('TimingWheel', (fn: () => void) => fn())
   }
 
-  /** Timers that will still fire. */
-  get size(): number {
-    return this.#slots.size
-  }
-
-  /**
-   * Calls `fn` at the first tick boundary that is `delayMs` or more from now, after all that is due before it and
-   * all of the same tick that was scheduled before it. With 0 it runs in a later pass than the caller's.
-   * @param delayMs 0 to 366 days
-   * @throws HsError `'INVALID_ARGUMENT'`, ClosedError after `stop`
-   */
-  schedule(delayMs: number, fn: () => void): WheelTimer {
+  /** Lets it fire `delayMs` from now, whether or not it was to fire before. */
+  set(entry: Entry, delayMs: number): void {
     this.#check(delayMs)
-    if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', 'A timer needs a function to call')
-    const entry = new Entry(this, fn)
-    this.#arm(entry, delayMs)
-    return entry
-  }
-
-  /** Ends it: nothing fires any more, the clock's timer is gone. Idempotent. */
-  stop(): void {
-    this.#stopped = true
-    for (const entry of this.#slots) entry.id = NONE
-    this.#slots.clear()
-    this.#aimAt(NO_SLOT)
-  }
-
-  snapshot(): TimingWheelSnapshot {
-    const [size, scheduled, fired] = [this.size, this.#scheduled, this.#fired]
-    return Object.freeze({ size, tickMs: this.tickMs, scheduled, fired, cancelled: scheduled - fired - size })
-  }
-
-  #arm(entry: Entry, delayMs: number): void {
     const tick = this.#tickAfter(delayMs)
-    entry.id = this.#slots.add(entry, tick)
-    this.#scheduled++
-    this.#aimAtMost(this.#slots.slotOf(entry.id))
-  }
-
-  #cancel(entry: Entry): void {
-    const { id } = entry
-    if (id === NONE) return
-    const slot = this.#slots.take(id)
-    this.#slots.forget(id)
-    entry.id = NONE
-    this.#aimBeyond(slot)
-  }
-
-  #reschedule(entry: Entry, delayMs: number): void {
-    this.#check(delayMs)
     const { id } = entry
     if (id === NONE) {
-      this.#arm(entry, delayMs)
+      entry.id = this.slots.add(entry, tick)
+      this.scheduled++
+      this.#aimAtMost(this.slots.slotOf(entry.id))
       return
     }
-    const tick = this.#tickAfter(delayMs)
-    const left = this.#slots.take(id)
-    this.#aimAtMost(this.#slots.put(id, tick))
+    const left = this.slots.take(id)
+    this.#aimAtMost(this.slots.put(id, tick))
     this.#aimBeyond(left)
+  }
+
+  cancel(entry: Entry): void {
+    const { id } = entry
+    if (id === NONE) return
+    const left = this.slots.take(id)
+    this.slots.forget(id)
+    entry.id = NONE
+    this.#aimBeyond(left)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    for (const entry of this.slots) entry.id = NONE
+    this.slots.clear()
+    this.#aimAt(NO_SLOT)
   }
 
   #check(delayMs: number): void {
@@ -157,8 +187,8 @@ export class TimingWheel {
     // Nothing is due before the aim. Without this, timers set long after the last pass would go to coarser slots
     // than they need, and those would wake the wheel.
     if (now >= this.#staleFromMs && now < this.#aimMs) {
-      this.#slots.skipTo(this.#lastTickBy(now))
-      this.#staleFromMs = this.#boundary(this.#slots.reached + 1)
+      this.slots.skipTo(this.#lastTickBy(now))
+      this.#staleFromMs = this.#boundary(this.slots.reached + 1)
     }
     return this.#firstTickFrom(now + delayMs)
   }
@@ -168,14 +198,14 @@ export class TimingWheel {
     this.#alarm = undefined
     this.#aim = IN_PASS
     this.#aimMs = -Infinity
-    this.#slots.advanceTo(this.#lastTickBy(this.#clock.now()))
-    this.#staleFromMs = this.#boundary(this.#slots.reached + 1)
-    for (let entry = this.#slots.takeDue(); entry !== undefined; entry = this.#slots.takeDue()) {
+    this.slots.advanceTo(this.#lastTickBy(this.#clock.now()))
+    this.#staleFromMs = this.#boundary(this.slots.reached + 1)
+    for (let entry = this.slots.takeDue(); entry !== undefined; entry = this.slots.takeDue()) {
       entry.id = NONE
-      this.#fired++
+      this.fired++
       this.#run(entry.fn)
     }
-    if (!this.#stopped) this.#aimAt(this.#slots.first())
+    if (!this.#stopped) this.#aimAt(this.slots.first())
   }
 
   /** A slot was entered: aims at it if it comes before the aim. */
@@ -185,7 +215,7 @@ export class TimingWheel {
 
   /** A slot was left: aims at the next one if it was the aim and is free now. */
   #aimBeyond(slot: number): void {
-    if (slot === this.#aim && this.#slots.isFree(slot)) this.#aimAt(this.#slots.first())
+    if (slot === this.#aim && this.slots.isFree(slot)) this.#aimAt(this.slots.first())
   }
 
   #aimAt(slot: number): void {
@@ -196,50 +226,26 @@ export class TimingWheel {
       this.#aimMs = Infinity
       return
     }
-    this.#aimMs = this.#boundary(this.#slots.startOf(slot))
+    this.#aimMs = this.#boundary(this.slots.startOf(slot))
     this.#alarm = this.#clock.setTimer(this.#aimMs - this.#clock.now(), this.#wake)
   }
 
   #boundary(tick: number): number {
-    return this.#originMs + tick * this.tickMs
+    return this.#originMs + tick * this.#tickMs
   }
 
   /** The first tick whose boundary is at or after `ms`; a quotient alone may be one off by rounding, either way. */
   #firstTickFrom(ms: number): number {
-    const tick = Math.ceil((ms - this.#originMs) / this.tickMs)
+    const tick = Math.ceil((ms - this.#originMs) / this.#tickMs)
     if (this.#boundary(tick) < ms) return tick + 1
     return this.#boundary(tick - 1) >= ms ? tick - 1 : tick
   }
 
   /** The last tick whose boundary is at or before `ms`. */
   #lastTickBy(ms: number): number {
-    const tick = Math.floor((ms - this.#originMs) / this.tickMs)
+    const tick = Math.floor((ms - this.#originMs) / this.#tickMs)
     if (this.#boundary(tick) > ms) return tick - 1
     return this.#boundary(tick + 1) <= ms ? tick + 1 : tick
-  }
-}
-
-class Entry implements WheelTimer {
-  /** What stands for it in the slots; NONE while it is not to fire. */
-  id = NONE
-  readonly fn: () => void
-  readonly #wheel: TimingWheel
-
-  constructor(wheel: TimingWheel, fn: () => void) {
-    this.fn = fn
-    this.#wheel = wheel
-  }
-
-  get active(): boolean {
-    return this.id !== NONE
-  }
-
-  cancel(): void {
-    cancelEntry(this.#wheel, this)
-  }
-
-  reschedule(delayMs: number): void {
-    rescheduleEntry(this.#wheel, this, delayMs)
   }
 }
 
