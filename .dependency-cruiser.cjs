@@ -85,7 +85,7 @@ module.exports = {
     {
       name: 'resolvable',
       severity: 'error',
-      from: { path: '^(packages|bench|examples|test)/' },
+      from: { path: '^(packages|examples|test)/' },
       to: { couldNotResolve: true },
     },
   ],

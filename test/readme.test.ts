@@ -50,7 +50,11 @@ describe('README snippets', () => {
     // Inside the repository and outside node_modules, so that the packages resolve to their sources.
     folder = mkdtempSync(join(root, 'test/.snippets-'))
     for (const [index, { code }] of snippets.entries()) writeFileSync(fileOf(folder, index), code)
-    const extend = { extends: join(root, 'tsconfig.json'), compilerOptions: { noEmit: true }, include: ['*.mts', join(root, 'packages/*/src/**/*.d.ts')] }
+    const extend = {
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: { noEmit: true },
+      include: ['*.mts', join(root, 'packages/*/src/**/*.d.ts')],
+    }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(extend))
   })
 
@@ -67,14 +71,18 @@ describe('README snippets', () => {
     expect(outcome).toBe('no errors')
   })
 
-  it.concurrent.for(snippets.map(({ name }, index) => ({ name, index })))('$name runs', { timeout: 60_000 }, async ({ index }) => {
-    const { stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(folder, index)], {
-      cwd: root,
-      env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },
-      timeout: 50_000,
-    })
-    expect(stderr).not.toMatch(/UnhandledPromiseRejection|TypeError|ReferenceError/)
-  })
+  it.concurrent.for(snippets.map(({ name }, index) => ({ name, index })))(
+    '$name runs',
+    { timeout: 60_000 },
+    async ({ index }) => {
+      const { stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(folder, index)], {
+        cwd: root,
+        env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },
+        timeout: 50_000,
+      })
+      expect(stderr).not.toMatch(/UnhandledPromiseRejection|TypeError|ReferenceError/)
+    },
+  )
 
   /** Names the README and its line instead of the temporary file. */
   function named(text: string): string {

@@ -16,7 +16,10 @@ for (const folder of readdirSync(packages)) {
   for (const subpath of Object.keys(manifest.exports)) {
     const entry = manifest.name + subpath.slice(1)
     test(`${entry} offers the same names in both formats`, async () => {
-      const names = (module) => Object.keys(module).filter((name) => name !== 'default' && name !== 'module.exports').sort()
+      const names = (module) =>
+        Object.keys(module)
+          .filter((name) => name !== 'default' && name !== 'module.exports')
+          .sort()
       const esm = names(await import(entry))
       assert.ok(esm.length > 0, `${entry} exports nothing`)
       assert.deepEqual(names(require(entry)), esm)

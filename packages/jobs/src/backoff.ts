@@ -13,7 +13,7 @@ export interface Backoff {
 }
 
 /** `min(maxMs, baseMs * 2^doublings)`; finite for every number of doublings. */
-export function backoffCeilingMs({ baseMs, maxMs }: Backoff, doublings: number): number {
+function backoffCeilingMs({ baseMs, maxMs }: Backoff, doublings: number): number {
   return Math.min(maxMs, baseMs * 2 ** Math.min(doublings, 60))
 }
 

@@ -361,7 +361,7 @@ describe('GlobalJob', () => {
           const names = ['a', 'b', 'c']
           const run = (indices: readonly number[]) => {
             const { job } = setUp({ targets: names })
-            for (const index of indices) job.dcResult(result(names[index]!, statuses[index]!))
+            for (const index of indices) job.dcResult(result(names[index]!, statuses[index]))
             return job.result
           }
           expect(run(order)).toEqual(run([0, 1, 2]))

@@ -10,7 +10,7 @@ import { MAX_FRAME_BYTES } from './wire/codecs.js'
 /** As `WindowedStats` has it. */
 const MAX_NAMES = 128
 
-export const sketches = /* @__PURE__ */ exponentialSketch()
+const sketches = /* @__PURE__ */ exponentialSketch()
 
 /** Counts and samples by name. */
 export class StatsTotals {

@@ -6,7 +6,7 @@ import type * as z from 'zod'
 export const MAX_FRAME_BYTES = 4_194_304
 /** What a frame's own header takes of it, method name included. */
 const FRAME_HEADER_BYTES = 512
-export const MAX_BODY_BYTES: number = MAX_FRAME_BYTES - FRAME_HEADER_BYTES
+const MAX_BODY_BYTES: number = MAX_FRAME_BYTES - FRAME_HEADER_BYTES
 /** Enough for jobs of 10,000 workflows. */
 const MAX_ITEMS = 1_000_000
 

@@ -113,7 +113,6 @@ export const finalSchema = () =>
       stale: natural(),
     }),
   })
-export type FinalReport = z.output<ReturnType<typeof finalSchema>>
 
 export const managerStatus = /* @__PURE__ */ (() =>
   method(
