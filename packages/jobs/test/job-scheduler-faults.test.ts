@@ -354,6 +354,18 @@ describe('run() that fails (JOBS-18)', () => {
     expect(shard(rig)).toMatchObject({ status: 'failed', attempts: 2, error: { code: 'STILL_BROKEN' } })
   })
 
+  it('is over, though a heartbeat that was overtaken still lists it', () => {
+    const rig = new Rig()
+    rig.worker()
+    rig.submit('j', [{ attempts: 2 }])
+    const dispatch = rig.dispatch()
+    rig.scheduler.pool.setHealth('w', 'unhealthy')
+    rig.fail()
+    const { key, fence } = dispatch
+    expect(rig.beat([running(dispatch)]).abort).toEqual([{ key, fence }])
+    expect([rig.free, rig.scheduler.job('j')?.workflows.queued]).toEqual([4, 1])
+  })
+
   it('is not confused with executions that were lost', () => {
     const rig = new Rig()
     rig.worker('w', 1)
