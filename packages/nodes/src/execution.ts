@@ -38,7 +38,7 @@ type Outcome = Omit<ShardResult, 'key' | 'fence'>
 
 const MAX_ERROR_BYTES = 4_096
 /** What a result may take, so that it fits a frame beside what else a message carries. */
-export const MAX_RESULT_BYTES: number = MAX_FRAME_BYTES - 65_536
+const MAX_RESULT_BYTES: number = MAX_FRAME_BYTES - 65_536
 
 export class Execution {
   readonly key: string
