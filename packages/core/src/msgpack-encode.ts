@@ -61,18 +61,13 @@ class MsgpackWriter {
   }
 
   #value(value: unknown, depth: number): void {
-    switch (typeof value) {
-      case 'string':
-        return this.#text(value)
-      case 'number':
-        return this.#number(value)
-      case 'boolean':
-        return this.#byte(value ? 0xc3 : 0xc2)
-      case 'object':
-        return value === null ? this.#byte(0xc0) : this.#object(value, depth)
-      default:
-        throw new Unfit(value === undefined ? 'undefined' : `a ${typeof value}`)
-    }
+    // Not a switch: the engine makes comparisons of these, but a string of that.
+    if (typeof value === 'string') this.#text(value)
+    else if (typeof value === 'number') this.#number(value)
+    else if (typeof value === 'object' && value !== null) this.#object(value, depth)
+    else if (typeof value === 'boolean') this.#byte(value ? 0xc3 : 0xc2)
+    else if (value === null) this.#byte(0xc0)
+    else throw new Unfit(value === undefined ? 'undefined' : `a ${typeof value}`)
   }
 
   #object(value: object, depth: number): void {
@@ -151,6 +146,25 @@ class MsgpackWriter {
 
   #text(text: string): void {
     const { length } = text
+    if (length >= 0x20 || !this.#shortAscii(text, length)) this.#anyText(text, length)
+  }
+
+  /** What most strings are, without a call for what may come in others. False: it is not one, and nothing is written. */
+  #shortAscii(text: string, length: number): boolean {
+    this.#reserve(1 + length)
+    const bytes = this.#bytes
+    const start = this.#pos
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit >= 0x80) return false
+      bytes[start + 1 + i] = unit
+    }
+    bytes[start] = 0xa0 | length
+    this.#pos = start + 1 + length
+    return true
+  }
+
+  #anyText(text: string, length: number): void {
     const start = this.#pos
     if (start + length > this.#maxBytes) throw tooLong(this.#maxBytes)
     this.#reserve(5 + 3 * length)

@@ -1,6 +1,6 @@
 /**
  * UTF-8 to and from parts of byte arrays: with the methods of Node's `Buffer` where there are any, else with the
- * platform's `TextEncoder` and `TextDecoder`; and character by character where a call would cost more than the work.
+ * platform's `TextEncoder` and `TextDecoder`; short ones are read byte by byte, as a call would cost more than the work.
  * Writing replaces lone surrogates by U+FFFD, as the platform does; reading refuses malformed bytes.
  */
 import { DecodeError } from './errors.js'
@@ -15,19 +15,12 @@ const { utf8Write, utf8Slice } = /* @__PURE__ */ bufferMethods()
 const encoder = /* @__PURE__ */ new TextEncoder()
 const decoder = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-const SHORT_TEXT = 40
 const SHORT_BYTES = 16
 
 /** Writes all of `text` from `at`, where there is room for three bytes a character. Returns where it ends. */
 export function writeUtf8(bytes: Uint8Array, text: string, at: number): number {
-  const { length } = text
-  if (length > SHORT_TEXT) return writeAny(bytes, text, at)
-  for (let i = 0; i < length; i++) {
-    const unit = text.charCodeAt(i)
-    if (unit >= 0x80) return writeAny(bytes, text, at)
-    bytes[at + i] = unit
-  }
-  return at + length
+  if (utf8Write !== undefined) return at + utf8Write.call(bytes, text, at)
+  return at + encoder.encodeInto(text, bytes.subarray(at)).written
 }
 
 /** @throws DecodeError `'syntax'` for malformed UTF-8 */
@@ -51,11 +44,6 @@ export function readUtf8(bytes: Uint8Array, start: number, end: number): string 
     text += String.fromCharCode(unit)
   }
   return text
-}
-
-function writeAny(bytes: Uint8Array, text: string, at: number): number {
-  if (utf8Write !== undefined) return at + utf8Write.call(bytes, text, at)
-  return at + encoder.encodeInto(text, bytes.subarray(at)).written
 }
 
 function readAny(bytes: Uint8Array, start: number, end: number): string {
