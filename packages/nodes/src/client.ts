@@ -16,14 +16,14 @@ import { tcpTransport } from './endpoint.js'
 import { Gates } from './gates.js'
 import { JobHandle } from './job-handle.js'
 import type { JobDescription, SubmitOptions } from './job-types.js'
-import { NodeError, type NodeErrorCode } from './node-errors.js'
+import { NodeError, refusalError } from './node-errors.js'
 import { clusterOption, NODE_NAME, peerAddress, rpcOption, type NodeOptions } from './node-options.js'
 import { stoppedError } from './node.js'
 import { RpcPeer } from './rpc-peer.js'
 import { encodeSubmission, parseSubmitOptions } from './submission.js'
 import { resolveTiming, timingOption, type NodeTiming } from './timing.js'
 import { gateStatus, jobSubmit } from './wire/client-gate.js'
-import type { JobOwner, Refusal } from './wire/fields.js'
+import type { JobOwner } from './wire/fields.js'
 
 export interface ClientOptions extends RuntimeOptions {
   /** Addresses of gates, at least one. */
@@ -114,10 +114,10 @@ export class Client implements AsyncDisposable {
       signal.throwIfAborted()
       const answer = await gates.ask(jobSubmit, { key, submission, reader, hops: 0 }, { signal })
       if (answer?.ok === true) return this.#handle(answer.jobId, reader, gates, answer.owner)
-      if (answer !== null && !RETRYABLE.has(answer.code)) throw errorOf(answer)
+      if (answer !== null && !RETRYABLE.has(answer.code)) throw refusalError(answer)
       if (answer !== null) gates.next()
       const waitMs = (answer?.retryAfterMs ?? 0) + fullJitterMs(BACKOFF, failures, random)
-      if (clock.now() + waitMs >= deadline) throw answer === null ? this.#noGate() : errorOf(answer)
+      if (clock.now() + waitMs >= deadline) throw answer === null ? this.#noGate() : refusalError(answer)
       await clock.sleep(waitMs, signal)
     }
   }
@@ -139,7 +139,7 @@ export class Client implements AsyncDisposable {
       const answer = await gates.ask(gateStatus, {}, { signal })
       if (answer?.ok === true) return answer.datacenters
       const waitMs = fullJitterMs(BACKOFF, failures, random)
-      if (clock.now() + waitMs >= deadline) throw answer === null ? this.#noGate() : errorOf(answer)
+      if (clock.now() + waitMs >= deadline) throw answer === null ? this.#noGate() : refusalError(answer)
       await clock.sleep(waitMs, signal)
     }
   }
@@ -176,7 +176,9 @@ export class Client implements AsyncDisposable {
   }
 
   #gates(): Gates {
-    return new Gates(this.#options.gates, this.#peer, this.#runtime.random)
+    return new Gates(this.#options.gates, this.#peer, this.#runtime.random, (error) =>
+      this.#reporter.report(`Client ${this.#options.id}.gate`, error),
+    )
   }
 
   #checkOpen(): void {
@@ -189,9 +191,4 @@ export class Client implements AsyncDisposable {
       `none of ${this.#options.gates.join(', ')} answered within ${this.#options.submitTimeoutMs} ms`,
     )
   }
-}
-
-function errorOf({ code, message, retryAfterMs }: Refusal): NodeError {
-  const details = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return new NodeError(code as NodeErrorCode, message, { details })
 }

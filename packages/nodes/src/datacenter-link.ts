@@ -3,6 +3,7 @@
  * one that was silent for `staleNodeMs` is not used, until it answers again.
  */
 import type { Clock, DatacenterHealth } from '@hs/core'
+import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
 import type { LeaderRef } from './wire/fields.js'
@@ -101,7 +102,7 @@ export class DatacenterLink {
       if (signal.aborted) return
       // Its place is asked again next time, and so are the others in turn.
       this.#next++
-      onError(error)
+      if (!isLinkFailure(error)) onError(error)
     }
     this.#tellStatus()
   }

@@ -2,7 +2,7 @@
  * One execution of a shard: the context that `run` is given, and what becomes of what it returns or throws.
  * It ends when `run` has really ended, whatever its signal said: cores are free only then.
  */
-import { HsError, LimitError, deepFreeze, type Clock, type RuntimeOptions, type Timer } from '@hs/core'
+import { HsError, LimitError, deepFreeze, type Clock, type Logger, type RuntimeOptions, type Timer } from '@hs/core'
 import type { Dispatch, DispatchPayload, ShardResult } from '@hs/jobs'
 import { encodeTotals, StatsTotals } from './execution-stats.js'
 import type { StatsWriter } from './stats-stream.js'
@@ -63,6 +63,14 @@ export class Execution {
 
   get jobId(): string {
     return this.#options.dispatch.jobId
+  }
+
+  get attempt(): number {
+    return this.#options.dispatch.attempt
+  }
+
+  get plan(): readonly number[] {
+    return this.#options.payload.plan
   }
 
   /** Why it was told to end, if it was. */
@@ -164,6 +172,7 @@ export class Execution {
     const { dispatch, payload, datacenter, workerId, runtime, stream } = this.#options
     const { jobId, workflowId, shard, attempt, cores } = dispatch
     const signal = () => this.#signal()
+    let logger: Logger | undefined // for most runs log nothing
     const totals = this.#totals
     return {
       input,
@@ -190,7 +199,9 @@ export class Execution {
           if (!this.#over) stream.totals.count(name, n)
         },
       },
-      logger: runtime.logger.child({ jobId, workflowId, shard, attempt }),
+      get logger() {
+        return (logger ??= runtime.logger.child({ jobId, workflowId, shard, attempt }))
+      },
       clock: runtime.clock,
       random: runtime.random,
     }

@@ -216,7 +216,7 @@ export class Gate implements Node {
   // ---- datacenters
 
   #link(name: string, managers: readonly string[], peer: RpcPeer): DatacenterLink {
-    const { runtime, timing, scope } = this.#life
+    const { runtime, timing, scope, reporter, label } = this.#life
     return new DatacenterLink({
       name,
       managers,
@@ -227,7 +227,7 @@ export class Gate implements Node {
       gateId: this.id,
       onLeader: () => this.#reconsider(name),
       onStatus: (status) => this.events.emit('datacenter', name, status),
-      onError: (error) => runtime.logger.debug('a datacenter did not answer', { datacenter: name, err: error }),
+      onError: (error) => reporter.report(`${label}.datacenter`, error, { datacenter: name }),
     })
   }
 
@@ -316,7 +316,7 @@ export class Gate implements Node {
   }
 
   #create(jobId: string, fingerprint: string, submission: Submission, datacenters: readonly string[]): GateJob {
-    const { runtime, timing, scope, peer, address } = this.#life
+    const { runtime, timing, scope, peer, address, reporter, label } = this.#life
     const { clock, random } = runtime
     const owner: JobOwner = { gateId: this.id, address, fence: 1 }
     const job = new GateJob({
@@ -348,6 +348,7 @@ export class Gate implements Node {
         timing,
         owner: () => owner,
         encode: () => assignmentCodec.encode(job.assignment(datacenter, clock.now())),
+        onError: (error) => reporter.report(`${label}.assign`, error, { jobId, datacenter }),
         onRejected: (code, message) => this.#rejected(job, datacenter, code, message),
       })
       job.targets.set(datacenter, new JobTarget(datacenter, assignment))

@@ -1,16 +1,20 @@
 /** The gates a client knows of: one is preferred until it fails, then another takes its place. */
 import { HsError, TransportError, type Random } from '@hs/core'
+import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { Answer, Method } from './wire/method.js'
 
 export class Gates {
   readonly #addresses: readonly string[]
   readonly #peer: RpcPeer
+  readonly #onError: (error: unknown) => void
   #preferred: string
 
-  constructor(addresses: readonly string[], peer: RpcPeer, random: Random) {
+  /** @param onError what the network alone does not explain; another gate is tried all the same. */
+  constructor(addresses: readonly string[], peer: RpcPeer, random: Random, onError: (error: unknown) => void) {
     this.#addresses = random.shuffle([...addresses])
     this.#peer = peer
+    this.#onError = onError
     this.#preferred = this.#addresses[0] ?? ''
   }
 
@@ -45,6 +49,7 @@ export class Gates {
     } catch (error) {
       if (options.signal?.aborted) throw options.signal.reason
       if (!isUnreachable(error)) throw error
+      if (!isLinkFailure(error)) this.#onError(error)
       if (this.#preferred === address) this.next()
       return null
     }

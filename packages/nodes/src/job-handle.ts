@@ -18,7 +18,7 @@ import type { Gates } from './gates.js'
 import { resultCodec, resultFromWire } from './job-result.js'
 import type { JobProgress, JobResult } from './job-types.js'
 import { Latest } from './latest.js'
-import { NodeError, type NodeErrorCode } from './node-errors.js'
+import { NodeError, refusalError } from './node-errors.js'
 import type { NodeTiming } from './timing.js'
 import { jobCancel, jobWatch, windowCodec, type JobEvent } from './wire/client-gate.js'
 import type { JobOwner } from './wire/fields.js'
@@ -133,8 +133,7 @@ export class JobHandle {
       signal.throwIfAborted()
       const answer = await gates.ask(jobCancel, request, { signal })
       if (answer?.ok === true) return { status: answer.status }
-      if (answer !== null && answer.code !== 'OVERLOADED')
-        throw new NodeError(answer.code as NodeErrorCode, answer.message)
+      if (answer !== null && answer.code !== 'OVERLOADED') throw refusalError(answer)
       if (this.#clock.now() >= deadline)
         throw new NodeError('NO_GATE', `no gate has heard the cancellation of ${this.jobId}`)
       await this.#clock.sleep(answer?.retryAfterMs ?? fullJitterMs(BACKOFF, failures, runtime.random), signal)

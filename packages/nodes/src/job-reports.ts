@@ -3,10 +3,11 @@
  * and progress every `reportMs`, and the final result when all that was settled has been taken over. Everything is kept
  * and sent again, with backoff, until the gate has it; only then is a worker's copy let go.
  */
-import { TransportError, type Clock, type Random, type Timer } from '@hs/core'
+import type { Clock, Random, Timer } from '@hs/core'
 import type { DcJobSnapshot } from '@hs/jobs'
 import { fullJitterMs } from './backoff.js'
 import { inLaterTurn } from './later-turn.js'
+import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
 import type { ExecutionRef, JobOwner, LeaderRef, Refusal } from './wire/fields.js'
@@ -66,6 +67,7 @@ export class JobReports {
   #closed = false
   #failures = 0
   #sentAt = -Infinity
+  #progressSentAt = -Infinity
   #timer: Timer | undefined
 
   constructor(options: JobReportsOptions) {
@@ -134,6 +136,7 @@ export class JobReports {
     this.#timer = undefined
     this.#inFlight = true
     this.#sentAt = this.#options.clock.now()
+    if (report.progress !== null) this.#progressSentAt = this.#sentAt
     this.#send(report).then(
       (failed) => this.#sent(failed),
       (error) => {
@@ -174,7 +177,10 @@ export class JobReports {
     // The final result joins what was settled, so it comes after all of it.
     const complete = settled.length === this.#settled.size && windows.length === this.#windows.length
     const last = complete && settled.length === 0 ? (this.#final?.[0] ?? null) : null
-    const progress = this.#progress
+    // Not with every batch of results: a snapshot of a large job costs more than they do.
+    const { clock, timing } = this.#options
+    const isDue = last !== null || clock.now() - this.#progressSentAt >= timing.reportMs
+    const progress = isDue ? this.#progress : null
     if (settled.length === 0 && windows.length === 0 && last === null && progress === null) return null
     return { progress, settled, windows, final: last }
   }
@@ -189,8 +195,8 @@ export class JobReports {
     try {
       answer = await peer.ask(owner().address, jobReport, request, { signal })
     } catch (error) {
-      if (error instanceof TransportError) return true
-      throw error
+      if (!isLinkFailure(error)) throw error
+      return true
     }
     if (this.#closed) return false
     if (!answer.ok) {
@@ -207,7 +213,7 @@ export class JobReports {
   }
 
   #taken({ progress, windows, final }: Report, acknowledged: readonly ExecutionRef[]): void {
-    if (this.#progress === progress) this.#progress = null
+    if (progress !== null && this.#progress === progress) this.#progress = null
     this.#windows.splice(0, windows.length)
     for (const ref of acknowledged) {
       if (this.#settled.get(ref.key)?.fence === ref.fence) this.#settled.delete(ref.key)

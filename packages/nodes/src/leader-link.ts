@@ -4,7 +4,8 @@
  */
 import type { Clock, Random, Timer } from '@hs/core'
 import { fullJitterMs } from './backoff.js'
-import { isStopping } from './node.js'
+import { isLinkFailure } from './link-failure.js'
+import { refusalError } from './node-errors.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { ExecutionRef, LeaderRef } from './wire/fields.js'
 import { workerRegister } from './wire/manager-worker.js'
@@ -110,7 +111,7 @@ export class LeaderLink {
     for (let hop = 0; hop <= MAX_HINTS; hop++) {
       const request = { ...this.#options.registration(), ...(this.#followed && { leader: this.#followed }) }
       const answer = await peer.ask(address, workerRegister, request, { signal }).catch((error: unknown) => {
-        if (isStopping(error) && !signal.aborted) throw error
+        if (!signal.aborted && !isLinkFailure(error)) this.#options.onError(error)
         return null
       })
       if (answer === null || signal.aborted) return false
@@ -121,6 +122,7 @@ export class LeaderLink {
         onFound(answer.leader, answer.abort)
         return true
       }
+      if (answer.code !== 'NOT_LEADER' && answer.code !== 'NODE_STOPPED') this.#options.onError(refusalError(answer))
       if (answer.leader === undefined || answer.leader.address === address) return false
       address = answer.leader.address
     }

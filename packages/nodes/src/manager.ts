@@ -7,6 +7,7 @@ import { BoundedMap, deepFreeze, HsError, LimitError, parseOptions, TypedEmitter
 import { JobScheduler, parseShardKey, type DcJobResult, type Dispatch, type JobSchedulerOptions } from '@hs/jobs'
 import { exponentialSketch, sketchFromWire, WindowedStats, type QuantileSketch } from '@hs/windowed-stats'
 import * as z from 'zod'
+import { EarlyResults } from './early-results.js'
 import { LeaderTerm } from './leader-term.js'
 import { assignmentCodec, ManagerJob } from './manager-job.js'
 import { NodeLife } from './node-life.js'
@@ -99,6 +100,7 @@ export class Manager implements Node {
   readonly #forgotten: BoundedMap<string, true>
   readonly #stats: WindowedStats
   readonly #counters = { accepted: 0, workersLost: 0, staleResults: 0 }
+  readonly #early = new EarlyResults()
   #term: LeaderTerm | undefined
   #scheduler: JobScheduler | undefined
   #startedAt = 0
@@ -201,6 +203,10 @@ export class Manager implements Node {
     })
     this.#serve(peer, this.#scheduler)
     scope.every('stats', timing.reportMs, () => this.#passStatsOn())
+    scope.spawn('recovery', async (signal) => {
+      await runtime.clock.sleep(timing.recoveryMs, signal)
+      this.#early.close()
+    })
     this.events.emit('leaderChanged', { leaderId: this.id, term: term.current })
     this.#life.changed.notify()
   }
@@ -235,7 +241,7 @@ export class Manager implements Node {
   // ---- workers
 
   #register(scheduler: JobScheduler, request: RequestOf<typeof workerRegister>) {
-    const { workerId, incarnation, address, datacenter, cores, workflows, running, leader } = request
+    const { workerId, incarnation, address, datacenter, cores, workflows, running, undelivered, leader } = request
     if (datacenter !== this.#options.datacenter)
       return refuse('UNAUTHORIZED', `${this.id} leads ${this.#options.datacenter}, not ${datacenter}`)
     const known = this.#workers.get(workerId)
@@ -252,7 +258,8 @@ export class Manager implements Node {
       // Before the scheduler hears of it: what it dispatches within this step is for this life.
       this.#workers.set(workerId, this.#workerRecord(workerId, incarnation, address))
     } else known.monitor.heard()
-    const { abort } = scheduler.register({ workerId, incarnation, address, cores, workflows }, running)
+    const registration = { workerId, incarnation, address, cores, workflows }
+    const { abort } = scheduler.register(registration, [...running, ...undelivered])
     if (isNew) this.events.emit('workerRegistered', workerId)
     return { ok: true as const, leader: this.#self(), abort: abort.map(({ key, fence }) => ({ key, fence })) }
   }
@@ -267,6 +274,7 @@ export class Manager implements Node {
       clock: runtime.clock,
       timing,
       leader: () => this.#self(),
+      onLeader: (leader) => this.#heard(leader),
       onAdmission: (key, fence, admission) => this.#admission(key, fence, admission),
       onUnanswered: (key, fence, code) => this.#scheduler?.dispatchFailed(key, fence, { code }),
       onAbortState: (key, fence, state) => {
@@ -365,6 +373,7 @@ export class Manager implements Node {
       case 'unknown':
         // A job that is still to be assigned will want it; of one that was forgotten nobody does.
         if (job !== undefined || this.#forgotten.has(jobOf(key))) worker.acknowledge({ key, fence })
+        else this.#early.add(result, worker.workerId)
     }
   }
 
@@ -434,6 +443,10 @@ export class Manager implements Node {
       throw error
     }
     this.#forgotten.delete(jobId)
+    for (const { result, workerId } of this.#early.take(jobId)) {
+      const worker = this.#workers.get(workerId)
+      if (worker !== undefined) this.#result(scheduler, worker, result)
+    }
     this.#counters.accepted++
     return null
   }

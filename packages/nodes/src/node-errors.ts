@@ -28,3 +28,16 @@ export class NodeError extends HsError {
     super(code, message, options)
   }
 }
+
+/** What a peer answered, as an error of this side. */
+export function refusalError({
+  code,
+  message,
+  retryAfterMs,
+}: {
+  readonly code: string
+  readonly message: string
+  readonly retryAfterMs?: number
+}): NodeError {
+  return new NodeError(code as NodeErrorCode, message, { details: retryAfterMs === undefined ? {} : { retryAfterMs } })
+}

@@ -1,5 +1,5 @@
 /** What every node is: something that is started, becomes ready, and is stopped. */
-import { HsError, TimeoutError, withTimeout, type Clock, type Condition } from '@hs/core'
+import { TimeoutError, withTimeout, type Clock, type Condition } from '@hs/core'
 import { NodeError } from './node-errors.js'
 
 export interface ReadyOptions {
@@ -47,9 +47,4 @@ export async function waitReady(
 
 export function stoppedError(name: string): NodeError {
   return new NodeError('NODE_STOPPED', `${name} is stopped`)
-}
-
-/** Whether an error only says that this node, or what it waited for, is being stopped. */
-export function isStopping(error: unknown): boolean {
-  return HsError.is(error, 'NODE_STOPPED') || HsError.is(error, 'CLOSED') || HsError.is(error, 'CANCELLED')
 }

@@ -3,9 +3,10 @@
  * accepted and again to every new leader, and the cancellation, if there is one. What is wanted is stated whole and
  * again, so a lost message is a late one.
  */
-import { Condition, TransportError, type Clock, type Random } from '@hs/core'
+import { Condition, type Clock, type Random } from '@hs/core'
 import { fullJitterMs } from './backoff.js'
 import type { DatacenterLink } from './datacenter-link.js'
+import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
 import { jobCancel } from './wire/client-gate.js'
@@ -25,6 +26,7 @@ export interface TargetAssignmentOptions {
   encode(): Uint8Array
   /** The leader refuses the job itself, for good. */
   onRejected(code: string, message: string): void
+  onError(error: unknown): void
 }
 
 interface Cancellation {
@@ -81,15 +83,16 @@ export class TargetAssignment {
       const waitMs = told
         ? timing.reassignMs
         : fullJitterMs({ baseMs: timing.reportMs, maxMs: MAX_BACKOFF_MS }, this.#failures, random)
-      await this.#wait(waitMs, () => this.#over || this.#hasNews(told ? leader : null), clock, signal)
+      await this.#wait(waitMs, () => this.#over || this.#hasNews(leader, told), clock, signal)
     }
   }
 
-  #hasNews(told: LeaderRef | null): boolean {
+  /** Another leader than the one that was asked, or something to tell to the one that has the job. */
+  #hasNews(asked: LeaderRef | null, told: boolean): boolean {
     const now = this.#options.link.leader
     if (now === null) return false
-    if (told === null) return this.#acceptedBy === null && this.#failures === 0
-    return this.#told < this.#cancellations.length || now.id !== told.id || now.term !== told.term
+    if (now.id !== asked?.id || now.term !== asked.term) return true
+    return told && this.#told < this.#cancellations.length
   }
 
   async #wait(waitMs: number, until: () => boolean, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -110,8 +113,8 @@ export class TargetAssignment {
     try {
       return (await this.#assign(leader, signal)) && (await this.#passCancellationsOn(leader, signal))
     } catch (error) {
-      if (error instanceof TransportError) return false
-      throw error
+      if (!isLinkFailure(error) && !signal.aborted) this.#options.onError(error)
+      return false
     }
   }
 

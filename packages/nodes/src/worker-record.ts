@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events'
 import { HsError, TransportError, type Clock } from '@hs/core'
 import type { Dispatch } from '@hs/jobs'
+import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
 import type { ExecutionRef, LeaderRef } from './wire/fields.js'
@@ -23,6 +24,8 @@ export interface WorkerRecordOptions {
   readonly timing: Readonly<NodeTiming>
   /** Who leads, and under which term, now. */
   leader(): LeaderRef
+  /** The worker follows another leader. */
+  onLeader(leader: LeaderRef): void
   onAdmission(key: string, fence: number, admission: Admission): void
   /** The dispatch reached nobody, as far as can be told. */
   onUnanswered(key: string, fence: number, code: string): void
@@ -121,6 +124,7 @@ export class WorkerRecord {
       try {
         const answer = await peer.ask(this.address, shardRun, { leader: leader(), dispatches }, this.#signal())
         if (answer.ok) this.monitor.heard()
+        else if (answer.leader !== undefined) this.#options.onLeader(answer.leader)
         batch.forEach(({ key, fence }, i) => {
           if (!answer.ok) onUnanswered(key, fence, answer.code)
           else onAdmission(key, fence, answer.admissions[i] ?? 'malformed')
@@ -162,7 +166,7 @@ export class WorkerRecord {
   #failed(error: unknown): void {
     if (this.#over.signal.aborted) return
     if (error instanceof TransportError) this.monitor.doubt()
-    else this.#options.onError(error)
+    if (!isLinkFailure(error)) this.#options.onError(error)
   }
 
   #signal(): { signal: AbortSignal } {

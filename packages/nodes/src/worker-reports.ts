@@ -6,6 +6,7 @@ import type { Clock, Timer } from '@hs/core'
 import type { RunningShard, ShardTable } from '@hs/jobs'
 import type { Execution, ProgressFrame } from './execution.js'
 import { inLaterTurn } from './later-turn.js'
+import { isLinkFailure } from './link-failure.js'
 import type { LeaderLink } from './leader-link.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { StatsStreams } from './stats-stream.js'
@@ -188,7 +189,7 @@ export class WorkerReports {
       onAnswer(answer.acknowledged, answer.abort)
     } catch (error) {
       if (signal.aborted) return
-      onError(error)
+      if (!isLinkFailure(error)) onError(error)
       link.lost(error)
     }
   }

@@ -4,7 +4,7 @@
  */
 import { availableParallelism } from 'node:os'
 import { deepFreeze, parseOptions, TypedEmitter } from '@hs/core'
-import { decodePayload, ShardTable, type Dispatch, type DispatchPayload } from '@hs/jobs'
+import { decodePayload, ShardTable, type Dispatch, type DispatchPayload, type RunningShard } from '@hs/jobs'
 import * as z from 'zod'
 import { Execution, type AbortCode } from './execution.js'
 import { inLaterTurn } from './later-turn.js'
@@ -69,6 +69,9 @@ export interface WorkerSnapshot {
 /** Results wait here for one round to the gate; at the default of 1,000 a fast job would have to wait for it. */
 const MAX_PENDING_RESULTS = 8_192
 
+/** Beyond what a busy gate takes to acknowledge: each repetition counts as a duplicate. */
+const RESULT_RETRY_MS = 3_000
+
 const schema = /* @__PURE__ */ (() =>
   z
     .strictObject({
@@ -99,6 +102,8 @@ export class Worker implements Node {
   readonly #table: ShardTable
   readonly #streams: StatsStreams
   readonly #executions = new Map<string, Execution>()
+  /** Executions that have ended and whose results nobody has taken over, by shard key. */
+  readonly #undelivered = new Map<string, RunningShard>()
   readonly #counters = { started: 0, completed: 0, failed: 0, aborted: 0, refused: 0 }
   #link: LeaderLink | undefined
   #reports: WorkerReports | undefined
@@ -121,6 +126,8 @@ export class Worker implements Node {
       cores: parsed.cores,
       orphanGraceMs: timing.workerOrphanMs,
       maxPendingResults: MAX_PENDING_RESULTS,
+      // A broken bond offers all again at once; this is for an acknowledgement that was lost alone.
+      retry: { baseMs: RESULT_RETRY_MS },
     })
   }
 
@@ -209,10 +216,10 @@ export class Worker implements Node {
       workerId: this.id,
       incarnation: this.#life.generation,
       onAnswer: (acknowledged, abort) => {
-        for (const { key, fence } of acknowledged) this.#table.acknowledge(key, fence)
+        for (const ref of acknowledged) this.#delivered(ref)
         this.#abortListed(abort)
       },
-      onError: (error) => runtime.logger.debug('a report did not reach the leader', { err: error }),
+      onError: report('report'),
     })
     peer.serve(workerPing, () => ({ ok: true, workerId: this.id, incarnation: this.#life.generation }))
     peer.serve(shardRun, ({ leader, dispatches }) => this.#run(leader, dispatches))
@@ -232,7 +239,7 @@ export class Worker implements Node {
       cores,
       workflows: [...this.#workflows.keys()],
       running: this.#table.running(),
-      undelivered: [],
+      undelivered: this.#table.snapshot().pendingResults === 0 ? [] : [...this.#undelivered.values()],
     }
   }
 
@@ -296,6 +303,7 @@ export class Worker implements Node {
       stream: this.#streams.open(dispatch.jobId, dispatch.workflowId),
     })
     this.#executions.set(key, execution)
+    this.#undelivered.delete(key)
     return { outcome: 'run', execution }
   }
 
@@ -307,6 +315,8 @@ export class Worker implements Node {
       (outcome) => {
         this.#executions.delete(key)
         this.#table.finish(key, fence, outcome)
+        // One core, for it holds none any more, and a leader counts in cores what it believes to be there.
+        this.#undelivered.set(key, { key, fence, cores: 1, attempt: execution.attempt, plan: execution.plan })
         if (execution.abortCode !== null && outcome.status !== 'completed') this.#counters.aborted++
         else if (outcome.status === 'completed') this.#counters.completed++
         else this.#counters.failed++
@@ -330,6 +340,11 @@ export class Worker implements Node {
       return state
     })
     return { ok: true, states }
+  }
+
+  #delivered({ key, fence }: ExecutionRef): void {
+    this.#table.acknowledge(key, fence)
+    if (this.#undelivered.get(key)?.fence === fence) this.#undelivered.delete(key)
   }
 
   /** The leader says that these shall not run here. */

@@ -162,6 +162,29 @@ describe('the restart of a manager (NODES-25, NODES-27)', () => {
     expect(await cluster.stop()).toBe(0)
   })
 
+  it('takes results of jobs that are not assigned to it yet: what is done is not done again', async () => {
+    const quick = defineWorkflow({
+      name: 'quick',
+      run: async (ctx) => {
+        await ctx.clock.sleep(400, ctx.signal)
+        ctx.stats.count('steps', 20)
+      },
+    })
+    const cluster = await MemoryCluster.start({ workflows: [quick], workers: 2, cores: 4 })
+    const steps = Array.from({ length: 8 }, (_, i) => ({ workflow: quick, id: `s${i}` }))
+    const job = await cluster.run(cluster.client().submit({ workflows: steps }))
+    await cluster.settle(300)
+    await cluster.managers[0]?.kill()
+    await cluster.settle(1_000) // all has ended, and nobody knows
+    for (const worker of cluster.workers.values())
+      expect(worker.snapshot()).toMatchObject({ running: 0, pendingResults: 4 })
+    await cluster.manager()
+    const result = await cluster.result(job)
+    expectExact(result, 8)
+    expect(result.accounting).toMatchObject({ executions: 8, requeued: 0 })
+    expect(await cluster.stop()).toBe(0)
+  })
+
   it('issues fences above those of its earlier life', async () => {
     const cluster = await MemoryCluster.start({ workflows: [work], workers: 2, cores: 2 })
     const job = await cluster.run(cluster.client().submit({ workflows: many(4) }))
@@ -229,6 +252,7 @@ describe('the restart of a manager (NODES-25, NODES-27)', () => {
     await cluster.manager()
     const result = await cluster.result(job)
     expectExact(result, 1)
+    expect(worker.snapshot().counters).toMatchObject({ started: 2, aborted: 1, completed: 1 })
     expect(await cluster.stop()).toBe(0)
   })
 })
@@ -281,6 +305,7 @@ describe('memory', () => {
       return [...cluster.managers, ...cluster.gates, ...cluster.workers.values()].map((node) => strip(node.snapshot()))
     }
     const before = bare()
+    await cluster.settle(2_000) // a manager is new for a while
     const timers = cluster.clock.pendingTimers
     for (let round = 0; round < 50; round++) {
       const jobs = await cluster.run(

@@ -28,7 +28,8 @@ export const workerRegister = /* @__PURE__ */ (() =>
       cores: z.int().min(1),
       workflows: z.array(text()),
       running: z.array(runningShard()),
-      undelivered: z.array(executionRef()),
+      /** What has ended and was not taken over: as good as running, for its results are on their way. */
+      undelivered: z.array(runningShard()),
       /** Whom it followed before. */
       leader: leaderField().exactOptional(),
     },
