@@ -1,0 +1,122 @@
+/**
+ * The runtime as a whole on loopback, everything in one process: a gate, a manager, a worker with 64 cores, a client.
+ *
+ *   node --expose-gc --import tsx bench/nodes.ts [--smoke] [--only text] [--json file]
+ */
+
+import { Client, Gate, Manager, Worker, defineWorkflow, type JobStep } from '@hs/nodes'
+import { TcpTransport } from '@hs/transport'
+import { runBench, type Workload } from './harness.js'
+
+const JOB = 10_000
+const INPUT = new Uint8Array(100)
+const HOPS = 4
+
+const noop = defineWorkflow({ name: 'noop', run: () => undefined })
+
+interface Entered {
+  (at: number): void
+}
+let entered: Entered = () => undefined
+const enter = defineWorkflow({ name: 'enter', run: () => entered(performance.now()) })
+
+class Cluster {
+  readonly #nodes: { stop(): Promise<void> }[] = []
+  #client: Client | undefined
+
+  get client(): Client {
+    if (this.#client === undefined) throw new Error('the cluster is not started')
+    return this.#client
+  }
+
+  async start(): Promise<void> {
+    const manager = new Manager({ id: 'm1', datacenter: 'eu', retain: { completedMs: 0 } })
+    await manager.start()
+    const managers = [manager.address]
+    const worker = new Worker({ id: 'w1', datacenter: 'eu', managers, workflows: [noop, enter], cores: 64 })
+    await worker.start()
+    const gate = new Gate({ id: 'g1', datacenters: { eu: managers }, retain: { completedMs: 0 } })
+    await gate.start()
+    await Promise.all([worker.ready(), gate.ready()])
+    this.#client = new Client({ gates: [gate.address] })
+    this.#nodes.push(this.#client, gate, worker, manager)
+  }
+
+  async stop(): Promise<void> {
+    for (const node of this.#nodes.splice(0)) await node.stop()
+  }
+
+  /** `n` jobs of 10,000 workflows, one after the other. */
+  async run(n: number): Promise<number> {
+    let completed = 0
+    for (let i = 0; i < n; i++) {
+      const workflows: JobStep[] = Array.from({ length: JOB }, (_, step) => ({
+        workflow: noop,
+        id: `s${step}`,
+        input: INPUT,
+      }))
+      const { accounting } = await (await this.client.submit({ workflows })).result()
+      if (accounting.completed !== JOB || accounting.executions !== JOB)
+        throw new Error(`not all was done, once: ${JSON.stringify(accounting)}`)
+      completed += accounting.completed
+    }
+    return completed
+  }
+}
+
+const cluster = new Cluster()
+const latency = new Cluster()
+let server: TcpTransport | undefined
+let dialer: TcpTransport | undefined
+
+const workloads: Workload[] = [
+  {
+    name: 'jobs of 10,000 no-op workflows, submit to result',
+    contenders: [
+      {
+        name: '@hs/nodes, one gate',
+        ours: true,
+        setup: () => cluster.start(),
+        run: (n) => cluster.run(n),
+        teardown: () => cluster.stop(),
+      },
+    ],
+  },
+  {
+    name: `one workflow, submit to run entered, beside ${HOPS} requests of the transport`,
+    contenders: [
+      {
+        name: '@hs/nodes',
+        ours: true,
+        setup: () => latency.start(),
+        run: async (n) => {
+          for (let i = 0; i < n; i++) {
+            const here = new Promise<number>((resolve) => (entered = resolve))
+            await latency.client.submit({ workflows: [{ workflow: enter }] })
+            await here
+          }
+        },
+        teardown: () => latency.stop(),
+      },
+      {
+        name: `${HOPS} requests of TcpTransport`,
+        setup: async () => {
+          server = new TcpTransport({ listen: '127.0.0.1:0' })
+          server.handle('echo', (body) => body)
+          await server.start()
+          dialer = new TcpTransport()
+        },
+        run: async (n) => {
+          for (let i = 0; i < n * HOPS; i++) await dialer?.request(server?.address ?? '', 'echo', INPUT)
+        },
+        teardown: async () => {
+          await dialer?.stop()
+          await server?.stop()
+        },
+      },
+    ],
+    goals: [{ peer: `${HOPS} requests of TcpTransport`, ratio: 0.5 }],
+  },
+]
+
+await runBench('nodes', workloads)
