@@ -131,7 +131,7 @@ export class MsgpackDecoder {
     const start = this.#pos
     this.#pos = start + length
     if (length === 0 || length > MAX_SHORT) return readUtf8(this.#bytes, start, start + length)
-    return this.#keys.get(this.#view, start, length, this.#readKey)
+    return this.#keys.getInOrder(this.#view, start, length, this.#readKey)
   }
 
   #text(length: number): string {
