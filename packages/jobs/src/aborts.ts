@@ -3,9 +3,10 @@
  * does is recorded as `ABORT_UNCONFIRMED`, and its cores stay reserved until the worker confirms, stops listing it or
  * is lost: what may still run must not be counted as free.
  */
-import type { Abort, JobRecord, ShardRecord, WorkflowRecord } from './job-record.js'
+import type { JobRecord, ShardRecord, WorkflowRecord } from './job-record.js'
 import type { SchedulerState } from './scheduler-state.js'
 import type { Settling } from './settling.js'
+import type { Abort } from './shard-setbacks.js'
 
 const UNCONFIRMED = 'ABORT_UNCONFIRMED'
 
@@ -20,15 +21,15 @@ export class Aborts {
 
   /** Tells the worker of the shard's execution to end it; another one will take its place. */
   replace(shard: ShardRecord, reason: 'cancel' | 'stuck'): void {
-    shard.abandonedFence = shard.fence
+    shard.setBack().abandonedFence = shard.fence
     this.#begin(shard, reason, false)
   }
 
   /** The execution has ended, as far as it can be known. Null if it was not being aborted. */
   confirm(shard: ShardRecord, fence: number): Abort | null {
-    const index = shard.aborts.findIndex((abort) => abort.fence === fence)
-    const [abort] = index < 0 ? [] : shard.aborts.splice(index, 1)
+    const abort = shard.aborts.find((one) => one.fence === fence)
     if (abort === undefined) return null
+    shard.setBack().aborts = shard.aborts.filter((one) => one !== abort)
     this.#state.dues.cancel(abort.due)
     return abort
   }
@@ -77,7 +78,7 @@ export class Aborts {
 
   #begin(shard: ShardRecord, reason: 'cancel' | 'stuck', isFinal: boolean): void {
     const abort: Abort = { fence: shard.fence, workerId: shard.workerId, reason, isFinal, sends: 0, due: null }
-    shard.aborts.push(abort)
+    shard.setBack().aborts = [...shard.aborts, abort]
     this.#send(shard, abort)
   }
 

@@ -127,7 +127,7 @@ export class Adoption {
     if (known !== undefined && !mayReplace(known, fence)) return false
     const lease = records.adopt(worker, key, fence, cores, this.#dispatcher.holderOf(workflow))
     if (lease === null) {
-      if (known?.fence === fence) known.abandonedFence = fence
+      if (known?.fence === fence) known.setBack().abandonedFence = fence
       return false
     }
     job.share.tenant.use(cores)

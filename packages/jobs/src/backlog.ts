@@ -75,13 +75,13 @@ export class Backlog {
   remove(waiting: Waiting): void {
     if (waiting.candidate !== null) this.#queue.remove(waiting.candidate)
     waiting.candidate = null
-    if (!(waiting instanceof ShardRecord)) return
-    this.#dues.cancel(waiting.backoff)
-    waiting.backoff = null
+    if (!(waiting instanceof ShardRecord) || waiting.setbacks === null) return
+    this.#dues.cancel(waiting.setbacks.backoff)
+    waiting.setbacks.backoff = null
   }
 
   /** Takes out what can be placed now. */
-  place(options: PlaceOptions): Placed<Waiting>[] {
+  place(options: PlaceOptions): readonly Placed<Waiting>[] {
     const placed = place(this.#queue, this.#records.fleet, options)
     for (const { candidate } of placed) candidate.owner.candidate = null
     return placed

@@ -41,6 +41,8 @@ export class Candidate<T> implements HeapItem {
   readonly order: number
   readonly queuedAtMs: number
   heapIndex = -1
+  /** Its place in the row of its line, -1 while it has none. */
+  rowIndex = -1
   /** Where it stands; null while in no queue. */
   shape: Shape<T> | null = null
   tenantQueue: TenantQueue<T> | null = null

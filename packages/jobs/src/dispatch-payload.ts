@@ -39,7 +39,7 @@ const codec = /* @__PURE__ */ msgpackCodec(payloadSchema, { maxBytes: 64 * 1024 
 
 /** @throws HsError `'ENCODE_FAILED'` for a published value that is not plain data. @throws LimitError */
 export function encodePayload(payload: DispatchPayload): Uint8Array {
-  return codec.encode({ ...payload, plan: [...payload.plan] })
+  return codec.encode(payload as z.output<typeof payloadSchema>)
 }
 
 /** @throws DecodeError */

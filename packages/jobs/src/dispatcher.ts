@@ -63,7 +63,7 @@ export class Dispatcher {
     const { backlog, dues, clock, settings, counters } = this.#state
     const { workflow } = shard
     this.#settling.drop(shard)
-    if (avoid !== undefined && !shard.avoid.includes(avoid)) shard.avoid = [...shard.avoid, avoid]
+    if (avoid !== undefined && !shard.avoid.includes(avoid)) shard.setBack().avoid = [...shard.avoid, avoid]
     if (workflow.isEnding) {
       this.#settling.end(shard, 'cancelled', null)
       return
@@ -81,8 +81,9 @@ export class Dispatcher {
     }
     this.#settling.refresh(workflow)
     if (delayMs > 0) {
-      shard.backoff = dues.schedule(delayMs, () => {
-        shard.backoff = null
+      const setbacks = shard.setBack()
+      setbacks.backoff = dues.schedule(delayMs, () => {
+        setbacks.backoff = null
         if (workflow.openDependencies === 0) backlog.addShard(shard, clock.now())
       })
     } else if (workflow.openDependencies === 0) backlog.addShard(shard, clock.now())
@@ -103,8 +104,7 @@ export class Dispatcher {
     const { owner } = candidate
     const workflow = owner instanceof ShardRecord ? owner.workflow : owner
     if (owner instanceof ShardRecord) return this.#dispatch(owner, parts[0])
-    const cores = parts.map((part) => part.cores)
-    this.#settling.divide(workflow, apportion(workflow.spec.vus, cores))
+    this.#settling.divide(workflow, planOf(workflow.spec.vus, parts))
     let isStarted = true
     for (const [index, part] of parts.entries()) {
       if (!this.#dispatch(workflow.shards[index], part)) isStarted = false
@@ -137,19 +137,17 @@ export class Dispatcher {
     this.#settling.refresh(workflow)
     this.#watch.begin(shard)
     counters.dispatched++
-    outbox.dispatch(
-      Object.freeze({
-        jobId: workflow.job.id,
-        workflowId: workflow.spec.id,
-        shard: shard.index,
-        key: shard.key,
-        attempt: shard.attempts,
-        fence,
-        workerId: part.worker.workerId,
-        cores: part.cores,
-        payload,
-      }),
-    )
+    outbox.dispatch({
+      jobId: workflow.job.id,
+      workflowId: workflow.spec.id,
+      shard: shard.index,
+      key: shard.key,
+      attempt: shard.attempts,
+      fence,
+      workerId: part.worker.workerId,
+      cores: part.cores,
+      payload,
+    })
     return true
   }
 
@@ -171,6 +169,15 @@ export class Dispatcher {
     this.#highestFence = Math.max(this.#lowestFence, this.#highestFence + 1)
     return this.#highestFence
   }
+}
+
+/** Virtual users by cores. */
+function planOf(vus: number, parts: readonly Part[]): number[] {
+  if (parts.length === 1) return [vus]
+  return apportion(
+    vus,
+    parts.map(({ cores }) => cores),
+  )
 }
 
 function payloadOf({ workflow, index, vus }: ShardRecord): DispatchPayload {

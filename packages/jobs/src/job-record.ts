@@ -4,8 +4,8 @@
  */
 import {
   dependencyCount,
-  dependencyIndices,
-  dependentIndices,
+  dependenciesAmong,
+  dependentsAmong,
   indexInGraph,
   type WorkflowGraph,
 } from './workflow-graph.js'
@@ -13,9 +13,8 @@ import type { Candidate } from './candidate.js'
 import type { DueEntry } from './due-queue.js'
 import type { ParsedJobSpec, ParsedWorkflowSpec } from './job-spec.js'
 import type { JobTimeout } from './job-timeout.js'
-import { SequenceGate } from './sequence-gate.js'
-import { shardKey } from './shard-key.js'
 import type { ResultError, ShardResult } from './shard-result.js'
+import { ShardSetbacks, type Abort, type ShardPulse } from './shard-setbacks.js'
 import type { TenantShare } from './tenant-share.js'
 import {
   JOB_TRANSITIONS,
@@ -32,17 +31,6 @@ import type { Lease } from './worker-records.js'
 /** What waits for cores. */
 export type Waiting = WorkflowRecord | ShardRecord
 
-/** An execution that was told to end and has not confirmed it. */
-export interface Abort {
-  readonly fence: number
-  readonly workerId: string
-  readonly reason: 'cancel' | 'stuck'
-  /** Whether the shard ends with it; else another execution takes its place. */
-  readonly isFinal: boolean
-  sends: number
-  due: DueEntry | null
-}
-
 /** Something that went wrong on the way, whether or not it decided anything. */
 export interface JobTrouble {
   readonly code: string
@@ -53,6 +41,13 @@ export interface JobTrouble {
 /** Troubles kept of one job; what comes later is not listed. */
 const MAX_TROUBLES = 1_000
 
+const NOBODY: readonly string[] = Object.freeze([])
+const NO_ABORTS: readonly Abort[] = Object.freeze([])
+const NO_SHARDS: readonly ShardRecord[] = Object.freeze([])
+const ONE_USER: readonly number[] = Object.freeze([1])
+/** More cores than any worker has, and still a small integer: engines keep those without a box. */
+const UNLIMITED = 2 ** 30
+
 export class ShardRecord {
   readonly workflow: WorkflowRecord
   readonly index: number
@@ -61,42 +56,31 @@ export class ShardRecord {
   status: ShardStatus = 'queued'
   /** Executions so far, of earlier leaders too. */
   attempts = 0
-  /** Executions whose `run()` failed. */
-  runFailures = 0
-  /** Refusals in a row. */
-  rejections = 0
   /** The latest that was issued, 0 for none. */
   fence = 0
   /** The fence under which a result was counted last, 0 for none. */
   countedFence = 0
-  /** Of an execution that was told to end without deciding the shard, 0 for none: only its success counts. */
-  abandonedFence = 0
   /** The worker of the latest execution. */
   workerId = ''
   /** The cores of the execution under way. */
   lease: Lease | null = null
   /** The most cores it had so far; it may run on fewer later. */
-  maxCores = Infinity
-  avoid: readonly string[] = []
+  maxCores = UNLIMITED
   payload: Uint8Array | null = null
   candidate: Candidate<Waiting> | null = null
-  backoff: DueEntry | null = null
-  aborts: Abort[] = []
-  readonly frames = new SequenceGate()
-  done = 0
-  startedAtMs = 0
-  /** Of the execution under way, null before its first frame. */
-  lastFrameAtMs: number | null = null
-  isStalled = false
-  watch: DueEntry | null = null
+  /** What the counted result carries; null if that is nothing. */
   result: ShardResult | null = null
   error: ResultError | null = null
+  /** Null as long as nothing went wrong. */
+  setbacks: ShardSetbacks | null = null
+  /** Null as long as nobody watches it and it reports nothing. */
+  pulse: ShardPulse | null = null
 
   constructor(workflow: WorkflowRecord, index: number, vus: number) {
     this.workflow = workflow
     this.index = index
     this.vus = vus
-    this.key = shardKey(workflow.job.spec.jobId, workflow.spec.id, index)
+    this.key = `${workflow.job.spec.jobId}/${workflow.spec.id}/${index}`
   }
 
   get isOver(): boolean {
@@ -111,6 +95,30 @@ export class ShardRecord {
   /** Whether its execution was told to end, and it ends with it. */
   get isEnding(): boolean {
     return this.aborts.some(({ isFinal, fence }) => isFinal && fence === this.fence)
+  }
+
+  get avoid(): readonly string[] {
+    return this.setbacks?.avoid ?? NOBODY
+  }
+
+  /** Of its executions that were told to end. */
+  get aborts(): readonly Abort[] {
+    return this.setbacks?.aborts ?? NO_ABORTS
+  }
+
+  /** Of an execution that was told to end without deciding the shard, 0 for none. */
+  get abandonedFence(): number {
+    return this.setbacks?.abandonedFence ?? 0
+  }
+
+  /** Whether it waits before it may be planned again. */
+  get isBackingOff(): boolean {
+    return this.setbacks !== null && this.setbacks.backoff !== null
+  }
+
+  /** Something goes wrong. */
+  setBack(): ShardSetbacks {
+    return (this.setbacks ??= new ShardSetbacks())
   }
 
   move(status: ShardStatus): void {
@@ -135,15 +143,13 @@ export class WorkflowRecord {
   openDependencies: number
   /** Virtual users of each shard, fixed at the first dispatch. */
   plan: readonly number[] | null = null
-  shards: ShardRecord[] = []
+  shards: readonly ShardRecord[] = NO_SHARDS
   openShards = 0
   activeShards = 0
   candidate: Candidate<Waiting> | null = null
   isCancelling = false
   /** What it has published, once it has completed; null for nothing. */
   published: Record<string, unknown> | null = null
-  /** Why it ended, where no shard says it. */
-  error: ResultError | null = null
 
   constructor(job: JobRecord, index: number, spec: ParsedWorkflowSpec, order: number) {
     this.job = job
@@ -174,8 +180,12 @@ export class WorkflowRecord {
 
   /** Fixes the plan and makes its shards. */
   divide(plan: readonly number[]): void {
-    this.plan = Object.isFrozen(plan) ? plan : Object.freeze([...plan])
-    this.shards = plan.map((vus, index) => new ShardRecord(this, index, vus))
+    this.plan = plan.length === 1 && plan[0] === 1 ? ONE_USER : Object.freeze(plan.slice())
+    const [first = 0] = plan
+    this.shards =
+      plan.length === 1
+        ? [new ShardRecord(this, 0, first)]
+        : plan.map((vus, index) => new ShardRecord(this, index, vus))
     this.openShards = plan.length
     this.job.plans.push(this)
     this.job.touch()
@@ -276,21 +286,12 @@ export class JobRecord {
   }
 
   /** Direct ones. */
-  dependenciesOf({ index }: WorkflowRecord): WorkflowRecord[] {
-    return this.#at(dependencyIndices(this.graph, index))
+  dependenciesOf({ index }: WorkflowRecord): readonly WorkflowRecord[] {
+    return dependenciesAmong(this.graph, index, this.workflows)
   }
 
   /** Direct ones. */
-  dependentsOf({ index }: WorkflowRecord): WorkflowRecord[] {
-    return this.#at(dependentIndices(this.graph, index))
-  }
-
-  #at(indices: Int32Array): WorkflowRecord[] {
-    const found: WorkflowRecord[] = []
-    for (const index of indices) {
-      const workflow = this.workflows[index]
-      if (workflow !== undefined) found.push(workflow)
-    }
-    return found
+  dependentsOf({ index }: WorkflowRecord): readonly WorkflowRecord[] {
+    return dependentsAmong(this.graph, index, this.workflows)
   }
 }

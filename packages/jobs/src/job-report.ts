@@ -123,26 +123,27 @@ export function jobResult(job: JobRecord, datacenter: string, nowMs: number): Dc
     durationMs: nowMs - job.startedAtMs,
     contextVersion: job.contextVersion,
     errors: Object.freeze([...job.troubles]),
-    workflows: Object.freeze(job.workflows.map(workflowReport)),
+    workflows: job.workflows.map(workflowReport),
     accounting: accountingOf(job),
   })
 }
 
 function workflowReport({ spec, status, shards }: WorkflowRecord): WorkflowReport {
-  return Object.freeze({ workflowId: spec.id, status, shards: Object.freeze(shards.map(shardReport)) })
+  return { workflowId: spec.id, status, shards: shards.map(shardReport) }
 }
 
 function shardReport({ index, status, attempts, fence, vus, result, error }: ShardRecord): ShardReport {
-  return Object.freeze({
+  const report: { -readonly [key in keyof ShardReport]: ShardReport[key] } = {
     shard: index,
     status,
     attempts,
     fence,
     vus,
-    ...(result?.value === undefined ? undefined : { value: result.value }),
-    ...(error === null ? undefined : { error }),
-    ...(result?.stats === undefined ? undefined : { stats: result.stats }),
-  })
+  }
+  if (result?.value !== undefined) report.value = result.value
+  if (error !== null) report.error = error
+  if (result?.stats !== undefined) report.stats = result.stats
+  return report
 }
 
 function accountingOf({ workflows, counts, duplicates, stale }: JobRecord): JobAccounting {

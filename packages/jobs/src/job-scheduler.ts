@@ -144,12 +144,11 @@ export class JobScheduler {
   readonly #watch: ShardWatch
   readonly #dispatcher: Dispatcher
   readonly #adoption: Adoption
-  readonly #unsubscribe: () => void
   /** Jobs that this step has changed, in order. */
-  #touched: JobRecord[] = []
+  readonly #touched: (JobRecord | undefined)[] = []
+  #touchedCount = 0
   #openJobs = 0
   #nextOrder = 0
-  #isInStep = false
   #isStopped = false
   /** When the hold ends by itself, or null. */
   #heldUntilMs: number | null = null
@@ -187,9 +186,7 @@ export class JobScheduler {
     this.#watch = new ShardWatch(this.#state, (shard) => this.#replaceStuck(shard))
     this.#dispatcher = new Dispatcher(this.#state, this.#settling, this.#watch)
     this.#adoption = new Adoption(this.#state, this.#settling, this.#dispatcher, this.#aborts, this.#watch)
-    this.#unsubscribe = this.pool.events.on('capacity', () => {
-      if (!this.#isInStep) this.#step(() => undefined)
-    })
+    this.#records.onUnplanned = () => this.#step(() => undefined)
   }
 
   /**
@@ -218,7 +215,9 @@ export class JobScheduler {
         share: shares.open(parsed.tenant),
         firstOrder: this.#nextOrder,
         nowMs: this.#clock.now(),
-        onTouch: (touched) => this.#touched.push(touched),
+        onTouch: (touched) => {
+          this.#touched[this.#touchedCount++] = touched
+        },
       })
       this.#nextOrder += parsed.workflows.length
       jobs.set(job.id, job)
@@ -239,13 +238,18 @@ export class JobScheduler {
 
   /** The worker has taken it. False: not the latest fence, or nothing that waits for an answer. */
   dispatchAccepted(key: string, fence: number): boolean {
-    return this.#step(() => {
+    if (this.#isStopped) return false
+    // Not `#step`: this and `result` are called for every shard, and a closure less is time saved.
+    this.#records.beginStep()
+    try {
       const shard = this.#current(key, fence)
       if (shard?.status !== 'dispatching' || shard.lease === null) return false
       this.#records.confirm(shard.lease)
       this.#settling.confirm(shard)
       return true
-    }, false)
+    } finally {
+      this.#endStep()
+    }
   }
 
   /** The dispatch did not lead to an execution, as far as is known. False: as for `dispatchAccepted`. */
@@ -283,9 +287,10 @@ export class JobScheduler {
       const shard = this.#state.shards.get(key)
       if (shard === undefined) return 'unknown'
       if (shard.isOver || shard.fence !== fence || fence === shard.countedFence) return 'stale'
-      const gapsBefore = shard.frames.gaps
-      const verdict = shard.frames.admit(fence, sequence)
-      this.#state.counters.progressGaps += shard.frames.gaps - gapsBefore
+      const { frames } = this.#watch.pulseOf(shard)
+      const gapsBefore = frames.gaps
+      const verdict = frames.admit(fence, sequence)
+      this.#state.counters.progressGaps += frames.gaps - gapsBefore
       if (verdict !== 'new') return verdict
       this.#advanced(shard, done)
       return 'accepted'
@@ -297,11 +302,15 @@ export class JobScheduler {
    * another fence or of a shard that is decided; `'unknown'` one of a shard never heard of.
    */
   result(result: ShardResult): ResultVerdict {
-    return this.#step(() => {
+    if (this.#isStopped) return 'stale'
+    this.#records.beginStep()
+    try {
       const verdict = this.#judge(result)
       this.#state.counters[verdict === 'duplicate' ? 'duplicates' : verdict]++
       return verdict
-    }, 'stale')
+    } finally {
+      this.#endStep()
+    }
   }
 
   /** Ends a job, or one workflow of it. Asking again sends nothing and answers the same. */
@@ -437,7 +446,7 @@ export class JobScheduler {
   /** Cancels every timer; nothing is sent or changed any more, and what runs goes on running. */
   stop(): void {
     this.#isStopped = true
-    this.#unsubscribe()
+    this.#records.onUnplanned = null
     this.#dues.clear()
     this.#outbox.clear()
   }
@@ -448,16 +457,18 @@ export class JobScheduler {
    */
   #step<T>(change: () => T, whenStopped: T = undefined as T): T {
     if (this.#isStopped) return whenStopped
-    this.#isInStep = true
     this.#records.beginStep()
     try {
       return change()
     } finally {
-      this.#settle()
-      this.#records.endStep()
-      this.#isInStep = false
-      this.#outbox.flush()
+      this.#endStep()
     }
+  }
+
+  #endStep(): void {
+    this.#settle()
+    this.#records.endStep()
+    this.#outbox.flush()
   }
 
   #settle(): void {
@@ -466,8 +477,12 @@ export class JobScheduler {
       this.#state.backlog.checkNames()
     }
     // Telling changes nothing, so the list does not grow meanwhile.
-    for (const job of this.#touched) this.#tell(job)
-    this.#touched = []
+    for (let index = 0; index < this.#touchedCount; index++) {
+      const job = this.#touched[index]
+      if (job !== undefined) this.#tell(job)
+      this.#touched[index] = undefined
+    }
+    this.#touchedCount = 0
     if (this.#openJobs === 0) this.#dues.clear()
   }
 
@@ -557,9 +572,10 @@ export class JobScheduler {
 
   #rejected(shard: ShardRecord, { retryAfterMs }: DispatchFailure): void {
     shard.attempts--
-    shard.rejections++
+    const setbacks = shard.setBack()
+    setbacks.rejections++
     // The first refusal may be an accident of timing; a worker that keeps refusing is not asked in a circle.
-    const pauseMs = shard.rejections === 1 ? 0 : this.#dispatcher.backoffMs(shard.rejections - 2)
+    const pauseMs = setbacks.rejections === 1 ? 0 : this.#dispatcher.backoffMs(setbacks.rejections - 2)
     this.#dispatcher.requeue(shard, { delayMs: retryAfterMs ?? pauseMs })
   }
 
@@ -605,9 +621,10 @@ export class JobScheduler {
     this.#settling.calm(shard)
     if (shard.isActive) this.#watch.frame(shard)
     // An execution that begins anew adds nothing until it is further than the one before.
-    if (done !== undefined && done > shard.done) {
-      job.done += done - shard.done
-      shard.done = done
+    const pulse = this.#watch.pulseOf(shard)
+    if (done !== undefined && done > pulse.done) {
+      job.done += done - pulse.done
+      pulse.done = done
     }
     job.timeout.progress()
     job.touch()
@@ -658,9 +675,10 @@ export class JobScheduler {
     }
     if (status === 'failed') {
       job.trouble(error?.code ?? 'WORKFLOW_FAILED', shard.key, shard.workerId)
-      shard.runFailures++
+      const setbacks = shard.setBack()
+      setbacks.runFailures++
       const mayRunAgain =
-        !workflow.isEnding && shard.runFailures < spec.attempts && shard.attempts < this.#settings.maxAttempts
+        !workflow.isEnding && setbacks.runFailures < spec.attempts && shard.attempts < this.#settings.maxAttempts
       if (mayRunAgain) {
         shard.countedFence = fence
         this.#dispatcher.requeue(shard)

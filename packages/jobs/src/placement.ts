@@ -24,6 +24,8 @@ interface Growing<T> extends Placed<T> {
   cores: number
 }
 
+const NOTHING: never[] = []
+
 export interface PlaceOptions {
   readonly nowMs: number
   /** A candidate that has waited this long comes first, and what does not fit waits behind it. */
@@ -36,24 +38,23 @@ export interface PlaceOptions {
  * Takes what can be placed now out of the queue and its cores out of the fleet; in order of admission.
  * The tenants' use grows with it.
  */
-export function place<T>(queue: WaitingQueue<T>, fleet: Fleet, options: PlaceOptions): Placed<T>[] {
-  if (options.exclusiveRunning || queue.size === 0 || fleet.room === 0) return []
+export function place<T>(queue: WaitingQueue<T>, fleet: Fleet, options: PlaceOptions): readonly Placed<T>[] {
+  if (options.exclusiveRunning || queue.size === 0 || fleet.room === 0) return NOTHING
   queue.age(options.nowMs - options.agingMs)
   const admitted = admit(queue, fleet)
+  // A fixed candidate is at its cap; most others of one virtual user are too.
+  if (fleet.room === 0 || admitted.every(isAtCap)) return admitted
   const growing = admitted.filter(({ candidate }) => candidate.fixed === 0)
   const named = growing.filter(({ candidate }) => candidate.rank !== AUTO_RANK)
+  const rest = growing.filter(({ candidate }) => candidate.rank === AUTO_RANK)
   grow(named, fleet, ({ vus }) => vus)
-  grow(
-    growing.filter(({ candidate }) => candidate.rank === AUTO_RANK),
-    fleet,
-    () => 1,
-  )
+  grow(rest, fleet, () => 1)
   return admitted
 }
 
 /** An aged candidate that does not fit ends the walk, so that cores drain to it: nothing starves. */
 function admit<T>(queue: WaitingQueue<T>, fleet: Fleet): Growing<T>[] {
-  const admitted: Growing<T>[] = []
+  let admitted: Growing<T>[] = NOTHING
   const walk = queue.walk(fleet)
   while (fleet.room > 0) {
     const candidate = walk.next()
@@ -76,15 +77,22 @@ function admit<T>(queue: WaitingQueue<T>, fleet: Fleet): Growing<T>[] {
     queue.remove(candidate)
     fleet.take(worker, cores, -1)
     candidate.tenant.use(cores)
-    admitted.push({ candidate, parts: [{ worker, cores }], avoid, cores })
+    const growing: Growing<T> = { candidate, parts: [{ worker, cores }], avoid, cores }
+    // Most often there is one, and a list made for one is much smaller.
+    if (admitted.length === 0) admitted = [growing]
+    else admitted.push(growing)
     if (candidate.rank === EXCLUSIVE_RANK) break
   }
   return admitted
 }
 
+function isAtCap<T>({ candidate, cores }: Growing<T>): boolean {
+  return cores >= candidate.cap
+}
+
 /** Shares what is free among the admitted, their own first cores included, in proportion to their weights. */
 function grow<T>(admitted: readonly Growing<T>[], fleet: Fleet, weightOf: (candidate: Candidate<T>) => number): void {
-  if (admitted.every(({ candidate, cores }) => cores >= candidate.cap)) return
+  if (admitted.every(isAtCap)) return
   const weights = admitted.map(({ candidate }) => weightOf(candidate))
   const reach = admitted.map((growing) => reachOf(growing, fleet))
   const targets = apportion(fleet.room + admitted.length, weights, {

@@ -24,7 +24,7 @@ export class Settling {
       return
     }
     for (const shard of workflow.shards) {
-      const isIdle = shard.status === 'queued' && shard.candidate === null && shard.backoff === null
+      const isIdle = shard.status === 'queued' && shard.candidate === null && !shard.isBackingOff
       if (isIdle) backlog.addShard(shard, nowMs)
     }
   }
@@ -39,13 +39,15 @@ export class Settling {
   /** The worker has the shard. */
   confirm(shard: ShardRecord): void {
     if (shard.status !== 'dispatching') return
-    shard.rejections = 0
+    if (shard.setbacks !== null) shard.setbacks.rejections = 0
     shard.move('running')
   }
 
   /** An execution has decided the shard. */
   decide(shard: ShardRecord, result: ShardResult): void {
-    shard.result = result
+    const { value, stats, context } = result
+    const carriesSomething = value !== undefined || stats !== undefined || context !== undefined
+    if (carriesSomething || this.#state.outbox.shardSettled !== null) shard.result = result
     shard.countedFence = result.fence
     this.end(shard, result.status, result.error ?? null)
   }
@@ -64,17 +66,19 @@ export class Settling {
   drop(shard: ShardRecord): void {
     const { backlog, dues } = this.#state
     backlog.remove(shard)
-    dues.cancel(shard.watch)
-    shard.watch = null
     shard.payload = shard.isOver ? null : shard.payload
-    shard.lastFrameAtMs = null
     shard.lease = null
+    const { pulse } = shard
+    if (pulse === null) return
+    dues.cancel(pulse.watch)
+    pulse.watch = null
+    pulse.lastFrameAtMs = null
   }
 
   /** It is not silent any more, or nobody expects it to speak. */
   calm(shard: ShardRecord): void {
-    if (!shard.isStalled) return
-    shard.isStalled = false
+    if (shard.pulse?.isStalled !== true) return
+    shard.pulse.isStalled = false
     const { job } = shard.workflow
     const stalled = (job.stalledOn.get(shard.workerId) ?? 1) - 1
     if (stalled > 0) {
@@ -101,13 +105,16 @@ export class Settling {
   /** The workflow is over; so may be those that depend on it, and the job. */
   finish(workflow: WorkflowRecord, status: WorkflowStatus): void {
     const { job } = workflow
-    const ended: [WorkflowRecord, WorkflowStatus][] = [[workflow, status]]
-    // A list instead of recursion: a chain may be ten thousand long.
-    for (let pair = ended.pop(); pair !== undefined; pair = ended.pop()) {
-      const [current, outcome] = pair
-      if (current.isOver) continue
-      this.#close(current, outcome)
-      if (job.status !== 'cancelling') this.#settleDependents(current, ended)
+    this.#close(workflow, status)
+    if (job.status !== 'cancelling' && job.dependentsOf(workflow).length > 0) {
+      const skipped: WorkflowRecord[] = []
+      this.#settleDependents(workflow, skipped)
+      // A list instead of recursion: a chain may be ten thousand long.
+      for (let next = skipped.pop(); next !== undefined; next = skipped.pop()) {
+        if (next.isOver) continue
+        this.#close(next, 'skipped')
+        this.#settleDependents(next, skipped)
+      }
     }
     if (job.openWorkflows === 0) this.endJob(job, jobOutcome(job))
   }
@@ -124,7 +131,7 @@ export class Settling {
           dues.cancel(due)
           records.leaveToHeartbeats(shard.key, fence)
         }
-        shard.aborts = []
+        if (shard.setbacks !== null) shard.setbacks.aborts = []
       }
     }
     job.stalledOn.clear()
@@ -152,19 +159,20 @@ export class Settling {
       shard.move(status === 'timed-out' ? 'timed-out' : 'cancelled')
     }
     workflow.move(status)
-    workflow.job.timeout.progress()
+    if (workflow.job.spec.stuckMs !== undefined) workflow.job.timeout.progress()
     if (status !== 'completed') return
     workflow.job.contextVersion++
     workflow.published = publishedBy(workflow.shards)
   }
 
-  #settleDependents(workflow: WorkflowRecord, ended: [WorkflowRecord, WorkflowStatus][]): void {
+  /** Adds to `skipped` those that are skipped now, and releases those that wait for nothing more. */
+  #settleDependents(workflow: WorkflowRecord, skipped: WorkflowRecord[]): void {
     for (const dependent of workflow.job.dependentsOf(workflow)) {
       dependent.openDependencies--
       const isDecided = dependent.isOver || (dependent.plan !== null && dependent.openShards === 0)
       if (isDecided) continue
       const isSkipped = workflow.status !== 'completed' && dependent.spec.onDependencyFailure === 'skip'
-      if (isSkipped && dependent.status === 'waiting') ended.push([dependent, 'skipped'])
+      if (isSkipped && dependent.status === 'waiting') skipped.push(dependent)
       else if (dependent.openDependencies === 0) this.release(dependent)
     }
   }
@@ -197,6 +205,7 @@ function jobOutcome({ status, counts }: JobRecord): JobStatus {
 
 /** Where two shards publish the same key, the higher version wins, then the higher index: whatever came first. */
 function publishedBy(shards: readonly ShardRecord[]): Record<string, unknown> | null {
+  if (shards.every(({ result }) => result?.context === undefined)) return null
   const winners = new Map<string, ContextValue>()
   for (const { result } of shards) {
     for (const [key, published] of Object.entries(result?.context ?? {})) {

@@ -19,9 +19,9 @@ export class AgedGroup<T> {
 }
 
 export class Shape<T> {
-  readonly key: string
   readonly workflow: string | undefined
   readonly fixed: number
+  readonly #spread: boolean
   readonly #givenAvoid: readonly string[]
   /** Not aged. */
   readonly fresh = new TenantLevels<T>(true)
@@ -34,16 +34,18 @@ export class Shape<T> {
   #isCapable = false
   #avoid: readonly string[] = NOBODY
 
-  constructor(key: string, { workflow, fixed, avoid }: Candidate<T>) {
-    this.key = key
+  /** @param sample its first candidate */
+  constructor({ workflow, fixed, spread, avoid }: Candidate<T>) {
     this.workflow = workflow
     this.fixed = fixed
+    this.#spread = spread
     this.#givenAvoid = avoid
   }
 
-  static keyOf<T>({ workflow, fixed, spread, avoid }: Candidate<T>): string {
-    const key = `${fixed}${spread ? '' : '!'} ${workflow ?? ''}`
-    return avoid.length === 0 ? key : `${key} ${[...avoid].sort().join(' ')}`
+  /** Whether a candidate is of this shape. */
+  fits({ fixed, spread, avoid }: Candidate<T>): boolean {
+    if (fixed !== this.fixed || spread !== this.#spread || avoid.length !== this.#givenAvoid.length) return false
+    return avoid.every((workerId) => this.#givenAvoid.includes(workerId))
   }
 
   /** Whether a usable worker could ever run it. */

@@ -1,12 +1,13 @@
 /** Candidates that differ in rank and tenant only: by rank, within a rank the fairest tenant first. */
-import { comesFirst, isFairer, type Candidate } from './candidate.js'
+import { isFairer, type Candidate } from './candidate.js'
+import { CandidateLine } from './candidate-line.js'
 import { IndexedHeap, type HeapItem } from './indexed-heap.js'
 import type { Tenant, TenantPlace } from './tenant.js'
 
 /** The candidates of one tenant in one level; never empty while it stands there. */
 export class TenantQueue<T> implements HeapItem, TenantPlace {
   readonly tenant: Tenant
-  readonly candidates = new IndexedHeap<Candidate<T>>(comesFirst)
+  readonly candidates = new CandidateLine<T>()
   heapIndex = -1
   readonly #heap: IndexedHeap<TenantQueue<T>> | null
 

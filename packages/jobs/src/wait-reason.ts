@@ -30,7 +30,7 @@ function reasonOf(workflow: WorkflowRecord, fleet: Fleet): WaitReason | null {
   if (workflow.status === 'waiting') return 'waiting-for-dependencies'
   const idle = workflow.shards.filter(({ status }) => status === 'queued')
   if (workflow.candidate === null && idle.length === 0) return null
-  if (workflow.candidate === null && idle.every(({ backoff }) => backoff !== null)) return 'backing-off'
+  if (workflow.candidate === null && idle.every(({ isBackingOff }) => isBackingOff)) return 'backing-off'
   if (workflow.openDependencies > 0) return 'waiting-for-dependencies'
   if (!fleet.hasUsable) return 'no-workers'
   const { workflow: name, cores } = workflow.spec

@@ -9,9 +9,12 @@ import type { Fleet } from './fleet.js'
 import { Shape } from './shape.js'
 
 export class WaitingQueue<T> {
-  readonly #shapes = new Map<string, Shape<T>>()
+  readonly #shapes = new Set<Shape<T>>()
+  readonly #shapesOf = new Map<string | undefined, Shape<T>[]>()
   #size = 0
   #walks = 0
+  #walk: Walk<T> | null = null
+  #aged = 0
   #revision = 0
   /** The ends of the list of those that have not waited too long, in order of arrival. */
   #oldest: Candidate<T> | null = null
@@ -29,26 +32,19 @@ export class WaitingQueue<T> {
   /** Names of the workflows that wait. */
   workflows(): Set<string> {
     const names = new Set<string>()
-    for (const { workflow } of this.#shapes.values()) if (workflow !== undefined) names.add(workflow)
+    for (const { workflow } of this.#shapes) if (workflow !== undefined) names.add(workflow)
     return names
   }
 
   ofWorkflow(workflow: string): Candidate<T>[] {
     const found: Candidate<T>[] = []
-    for (const shape of this.#shapes.values()) if (shape.workflow === workflow) found.push(...shape.candidates())
+    for (const shape of this.#shapes) if (shape.workflow === workflow) found.push(...shape.candidates())
     return found
   }
 
   /** To be called in order of `queuedAtMs`. */
   add(candidate: Candidate<T>): void {
-    const key = Shape.keyOf(candidate)
-    let shape = this.#shapes.get(key)
-    if (shape === undefined) {
-      shape = new Shape<T>(key, candidate)
-      this.#shapes.set(key, shape)
-      this.#revision++
-    }
-    shape.add(candidate)
+    this.#shapeOf(candidate).add(candidate)
     candidate.tenant.waiting++
     candidate.older = this.#newest
     if (this.#newest === null) this.#oldest = candidate
@@ -62,11 +58,9 @@ export class WaitingQueue<T> {
     const { shape } = candidate
     if (shape === null) return
     if (candidate.agedGroup === null) this.#unlink(candidate)
+    else this.#aged--
     shape.remove(candidate)
-    if (shape.size === 0) {
-      this.#shapes.delete(shape.key)
-      this.#revision++
-    }
+    if (shape.size === 0) this.#drop(shape)
     candidate.tenant.waiting--
     this.#size--
   }
@@ -80,12 +74,40 @@ export class WaitingQueue<T> {
     ) {
       this.#unlink(candidate)
       candidate.shape?.age(candidate)
+      this.#aged++
     }
   }
 
-  /** A walk over the candidates that some worker of `fleet` could run, in the order of planning. */
+  get hasAged(): boolean {
+    return this.#aged > 0
+  }
+
+  /** Begins the one walk there is over the candidates that some worker of `fleet` could run, in the order of planning. */
   walk(fleet: Fleet): Walk<T> {
-    return new Walk(this.#shapes, fleet, ++this.#walks)
+    this.#walk ??= new Walk(this, this.#shapes)
+    this.#walk.begin(fleet, ++this.#walks)
+    return this.#walk
+  }
+
+  #shapeOf(candidate: Candidate<T>): Shape<T> {
+    const { workflow } = candidate
+    const alike = this.#shapesOf.get(workflow)
+    const known = alike?.find((shape) => shape.fits(candidate))
+    if (known !== undefined) return known
+    const shape = new Shape<T>(candidate)
+    this.#shapes.add(shape)
+    if (alike === undefined) this.#shapesOf.set(workflow, [shape])
+    else alike.push(shape)
+    this.#revision++
+    return shape
+  }
+
+  #drop(shape: Shape<T>): void {
+    const alike = this.#shapesOf.get(shape.workflow) ?? []
+    this.#shapes.delete(shape)
+    if (alike.length > 1) alike.splice(alike.indexOf(shape), 1)
+    else this.#shapesOf.delete(shape.workflow)
+    this.#revision++
   }
 
   #unlink(candidate: Candidate<T>): void {
@@ -101,19 +123,26 @@ export class WaitingQueue<T> {
 
 /** Between two calls of `next` the candidate must be taken out of the queue or passed over. */
 export class Walk<T> {
-  readonly #shapes: ReadonlyMap<string, Shape<T>>
-  readonly #fleet: Fleet
-  readonly #number: number
+  readonly #queue: WaitingQueue<T>
+  readonly #shapes: ReadonlySet<Shape<T>>
+  #fleet: Fleet | null = null
+  #number = 0
   #rank = EXCLUSIVE_RANK
 
-  constructor(shapes: ReadonlyMap<string, Shape<T>>, fleet: Fleet, number: number) {
+  constructor(queue: WaitingQueue<T>, shapes: ReadonlySet<Shape<T>>) {
+    this.#queue = queue
     this.#shapes = shapes
+  }
+
+  /** @param number another one for each walk */
+  begin(fleet: Fleet, number: number): void {
     this.#fleet = fleet
     this.#number = number
+    this.#rank = EXCLUSIVE_RANK
   }
 
   next(): Candidate<T> | undefined {
-    const aged = this.#firstAged()
+    const aged = this.#queue.hasAged ? this.#firstAged() : undefined
     if (aged !== undefined) return aged
     for (; this.#rank <= AUTO_RANK; this.#rank++) {
       const candidate = this.#firstOfRank(this.#rank)
@@ -132,11 +161,15 @@ export class Walk<T> {
     this.#rank = Math.max(this.#rank, EXCLUSIVE_RANK + 1)
   }
 
+  #isCapable(shape: Shape<T>): boolean {
+    return this.#fleet !== null && shape.isCapable(this.#fleet)
+  }
+
   #firstAged(): Candidate<T> | undefined {
     let best: Candidate<T> | undefined
-    for (const shape of this.#shapes.values()) {
+    for (const shape of this.#shapes) {
       const candidate = shape.firstAged()
-      if (candidate === undefined || !shape.isCapable(this.#fleet)) continue
+      if (candidate === undefined || !this.#isCapable(shape)) continue
       if (best === undefined || isOlder(candidate, best)) best = candidate
     }
     return best
@@ -144,10 +177,10 @@ export class Walk<T> {
 
   #firstOfRank(rank: number): Candidate<T> | undefined {
     let best: Candidate<T> | undefined
-    for (const shape of this.#shapes.values()) {
+    for (const shape of this.#shapes) {
       if (shape.passedOverIn === this.#number) continue
       const candidate = shape.fresh.firstOfRank(rank)
-      if (candidate === undefined || !shape.isCapable(this.#fleet)) continue
+      if (candidate === undefined || !this.#isCapable(shape)) continue
       if (best === undefined || isFairer(candidate, best)) best = candidate
     }
     return best

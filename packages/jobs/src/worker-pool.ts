@@ -133,7 +133,7 @@ export class WorkerPool {
       totalCores: slot.total,
       freeCores: Math.max(0, slot.free),
       reserved: slot.total - slot.free,
-      running: leases.size,
+      running: leases.length,
     })
   }
 

@@ -48,12 +48,15 @@ export interface Lease {
   listedIn: number
   /** The lease of another execution of the same shard, which is still to be given back. */
   next: Lease | null
+  /** Its place among the leases of the worker, -1 once it is given back. */
+  index: number
 }
 
 export interface WorkerRecord {
   readonly slot: FleetWorker
   readonly incarnation: number
-  readonly leases: Set<Lease>
+  /** In no order that means anything. */
+  readonly leases: Lease[]
   address: string
   version: number
 }
@@ -80,6 +83,8 @@ export class WorkerRecords {
   /** Steps under way: capacity is announced when the last has ended. */
   #steps = 0
   #hasCapacity = false
+  /** Called when capacity appears outside of a step: whoever plans has not seen it. */
+  onUnplanned: (() => void) | null = null
 
   /** @param announce cores or workers have appeared */
   constructor(maxUnconfirmed: number, maxWorkers: number, announce: () => void) {
@@ -129,7 +134,7 @@ export class WorkerRecords {
       { workerId, bucket: 'healthy', free: cores, total: cores, ...(workflows === undefined ? {} : { workflows }) },
       this.#maxUnconfirmed,
     )
-    this.#workers.set(workerId, { slot, incarnation, leases: new Set(), address, version: NO_VERSION })
+    this.#workers.set(workerId, { slot, incarnation, leases: [], address, version: NO_VERSION })
     this.fleet.add(slot)
     this.#appeared()
     return { outcome: known === undefined ? 'registered' : 'restarted', lost }
@@ -219,9 +224,10 @@ export class WorkerRecords {
       misses: 0,
       listedIn: NO_VERSION,
       next: this.#leases.get(key) ?? null,
+      index: worker.leases.length,
     }
     this.#leases.set(key, lease)
-    worker.leases.add(lease)
+    worker.leases.push(lease)
     return lease
   }
 
@@ -256,7 +262,14 @@ export class WorkerRecords {
 
   /** Gives its cores back; once. */
   release(lease: Lease): void {
-    if (!lease.worker.leases.delete(lease)) return
+    if (lease.index < 0) return
+    const { leases } = lease.worker
+    const last = leases.pop()
+    if (last !== undefined && last !== lease) {
+      leases[lease.index] = last
+      last.index = lease.index
+    }
+    lease.index = -1
     this.#unchain(lease)
     this.fleet.take(lease.worker.slot, -lease.cores, lease.isConfirmed ? 0 : 1)
     lease.holder?.released(lease.cores)
@@ -264,8 +277,12 @@ export class WorkerRecords {
   }
 
   #appeared(): void {
-    if (this.#steps > 0) this.#hasCapacity = true
-    else this.#announce()
+    if (this.#steps > 0) {
+      this.#hasCapacity = true
+      return
+    }
+    this.#announce()
+    this.onUnplanned?.()
   }
 
   #refresh(slot: FleetWorker, cores: number, workflows: readonly string[] | undefined): void {

@@ -42,17 +42,11 @@ export class WorkflowGraph {
   /** All ids, each after its dependencies. */
   readonly order: readonly string[]
   readonly #ids: readonly string[]
-  readonly #indices: ReadonlyMap<string, number>
-  readonly #dependencies: Edges
-  readonly #dependents: Edges
+  readonly #parts: GraphParts
   readonly #order: Int32Array
 
   static {
-    partsOf = (graph) => ({
-      indices: graph.#indices,
-      dependencies: graph.#dependencies,
-      dependents: graph.#dependents,
-    })
+    partsOf = (graph) => graph.#parts
   }
 
   /**
@@ -66,29 +60,30 @@ export class WorkflowGraph {
     if (nodes.length > maxWorkflows) throw new LimitError('workflows of a job', maxWorkflows, nodes.length)
     this.size = nodes.length
     this.#ids = nodes.map((node) => node.id)
-    this.#indices = indicesOf(this.#ids)
-    this.#dependencies = dependenciesOf(nodes, this.#indices)
-    this.#dependents = reversed(this.#dependencies, nodes.length)
-    const order = sorted(this.#dependencies, this.#dependents, nodes.length)
-    if (order === null) throw cycleError(this.#ids, this.#dependencies)
+    const indices = indicesOf(this.#ids)
+    const dependencies = dependenciesOf(nodes, indices)
+    const dependents = reversed(dependencies, nodes.length)
+    this.#parts = { indices, dependencies, dependents }
+    const order = sorted(dependencies, dependents, nodes.length)
+    if (order === null) throw cycleError(this.#ids, dependencies)
     this.#order = order
     this.order = Object.freeze(Array.from(order, (index) => this.#idAt(index)))
-    this.roots = Object.freeze(this.#ids.filter((_, index) => degree(this.#dependencies, index) === 0))
+    this.roots = Object.freeze(this.#ids.filter((_, index) => degree(dependencies, index) === 0))
   }
 
   /** In the order given. @throws JobError `'UNKNOWN_WORKFLOW'` */
   dependenciesOf(id: string): readonly string[] {
-    return this.#neighbours(this.#dependencies, this.#indexOf(id))
+    return this.#neighbours(this.#parts.dependencies, this.#indexOf(id))
   }
 
   /** In the order given. @throws JobError `'UNKNOWN_WORKFLOW'` */
   dependentsOf(id: string): readonly string[] {
-    return this.#neighbours(this.#dependents, this.#indexOf(id))
+    return this.#neighbours(this.#parts.dependents, this.#indexOf(id))
   }
 
   /** Everything that depends on it, directly or not, in `order`. @throws JobError `'UNKNOWN_WORKFLOW'` */
   downstreamOf(id: string): readonly string[] {
-    const { starts, targets } = this.#dependents
+    const { starts, targets } = this.#parts.dependents
     const reached = new Uint8Array(this.size)
     const open = [this.#indexOf(id)]
     for (let index = open.pop(); index !== undefined; index = open.pop()) {
@@ -106,7 +101,7 @@ export class WorkflowGraph {
 
   /** Ids by the length of the longest chain of dependencies before them; each layer in the order given. */
   layers(): readonly (readonly string[])[] {
-    const { starts, targets } = this.#dependencies
+    const { starts, targets } = this.#parts.dependencies
     const depths = new Int32Array(this.size)
     for (const index of this.#order) {
       let depth = 0
@@ -121,7 +116,7 @@ export class WorkflowGraph {
   }
 
   #indexOf(id: string): number {
-    const index = this.#indices.get(id)
+    const index = this.#parts.indices.get(id)
     if (index !== undefined) return index
     throw new JobError('UNKNOWN_WORKFLOW', `no workflow ${JSON.stringify(id)} in this graph`, { details: { id } })
   }
@@ -146,18 +141,29 @@ export function dependencyCount(graph: WorkflowGraph, index: number): number {
   return degree(partsOf(graph).dependencies, index)
 }
 
-/** For this package: the direct dependencies of the workflow at `index`, by place in the order given. */
-export function dependencyIndices(graph: WorkflowGraph, index: number): Int32Array {
-  return neighbours(partsOf(graph).dependencies, index)
+/** For this package: those of `all` that the workflow at `index` depends on directly. */
+export function dependenciesAmong<T>(graph: WorkflowGraph, index: number, all: readonly T[]): readonly T[] {
+  return neighboursAmong(partsOf(graph).dependencies, index, all)
 }
 
-/** For this package: the direct dependents of the workflow at `index`, by place in the order given. */
-export function dependentIndices(graph: WorkflowGraph, index: number): Int32Array {
-  return neighbours(partsOf(graph).dependents, index)
+/** For this package: those of `all` that depend directly on the workflow at `index`. */
+export function dependentsAmong<T>(graph: WorkflowGraph, index: number, all: readonly T[]): readonly T[] {
+  return neighboursAmong(partsOf(graph).dependents, index, all)
 }
 
-function neighbours({ starts, targets }: Edges, index: number): Int32Array {
-  return targets.subarray(starts[index], starts[index + 1])
+const NOTHING: readonly never[] = Object.freeze([])
+
+/** `all` stands in the order given to the graph. */
+function neighboursAmong<T>({ starts, targets }: Edges, index: number, all: readonly T[]): readonly T[] {
+  const end = starts[index + 1] ?? 0
+  let edge = starts[index] ?? 0
+  if (edge === end) return NOTHING
+  const found: T[] = []
+  for (; edge < end; edge++) {
+    const neighbour = all[targets[edge] ?? 0]
+    if (neighbour !== undefined) found.push(neighbour)
+  }
+  return found
 }
 
 function degree({ starts }: Edges, index: number): number {
