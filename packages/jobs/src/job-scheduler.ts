@@ -651,11 +651,12 @@ export class JobScheduler {
   }
 
   /** The latest fence counts; so does any, where this leader has neither started the shard nor seen it run. */
-  #mayCount(shard: ShardRecord, { fence, status }: ShardResult): boolean {
+  #mayCount(shard: ShardRecord, result: ShardResult): boolean {
+    const { fence, status } = result
     if (fence !== shard.fence && (shard.fence !== 0 || fence === 0)) return false
     if (status === 'completed' || shard.workflow.isEnding) return true
     // What was told to end, though nobody cancelled the work, has decided nothing.
-    return fence !== shard.abandonedFence && (status !== 'cancelled' || shard.isActive)
+    return fence !== shard.abandonedFence && (status !== 'cancelled' || shard.isActive || isHandedBack(result))
   }
 
   #accept(shard: ShardRecord, result: ShardResult): void {
@@ -667,10 +668,11 @@ export class JobScheduler {
       shard.attempts = Math.max(shard.attempts, attempt)
     }
     this.#dispatcher.observeFence(fence)
-    if (status === 'cancelled' && !workflow.isEnding && HANDED_BACK.includes(error?.code)) {
+    if (!workflow.isEnding && isHandedBack(result)) {
       shard.countedFence = fence
       job.trouble(error?.code ?? '', shard.key, shard.workerId)
-      this.#dispatcher.requeue(shard, { avoid: shard.workerId })
+      // An earlier leader may have started it, who knows where.
+      this.#dispatcher.requeue(shard, shard.workerId === '' ? {} : { avoid: shard.workerId })
       return
     }
     if (status === 'failed') {
@@ -732,6 +734,10 @@ function newCounters(): SchedulerCounters {
     workersLost: 0,
     progressGaps: 0,
   }
+}
+
+function isHandedBack({ status, error }: ShardResult): boolean {
+  return status === 'cancelled' && HANDED_BACK.includes(error?.code)
 }
 
 /** Before anything has changed. */

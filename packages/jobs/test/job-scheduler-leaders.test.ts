@@ -86,6 +86,20 @@ describe('taking over (JOBS-28)', () => {
     ])
   })
 
+  it.each(['ORPHANED', 'NODE_STOPPED'])('counts an execution that was handed back meanwhile (%s)', (code) => {
+    const { old, next, takeOver } = succession([{}])
+    const { key, fence } = old.dispatch('j/a/0')
+    takeOver()
+    next.worker('w', 4)
+    const error = { code, message: 'nobody led' }
+    expect(next.scheduler.result({ key, fence, status: 'cancelled', attempt: 1, error })).toBe('accepted')
+    expect(next.dispatches).toEqual([])
+    next.scheduler.resume()
+    expect(next.dispatch(key)).toMatchObject({ attempt: 2 })
+    next.complete(key)
+    expect(next.finished[0]?.accounting).toMatchObject({ completed: 1, executions: 2, requeued: 1, stale: 0 })
+  })
+
   it('issues fences above every one it has seen, of its own term too', () => {
     const rig = new Rig()
     rig.submit('j', [{}])

@@ -252,6 +252,7 @@ describe('the restart of a manager (NODES-25, NODES-27)', () => {
     await cluster.manager()
     const result = await cluster.result(job)
     expectExact(result, 1)
+    expect(result.accounting).toMatchObject({ executions: 2, requeued: 1 })
     expect(worker.snapshot().counters).toMatchObject({ started: 2, aborted: 1, completed: 1 })
     expect(await cluster.stop()).toBe(0)
   })
