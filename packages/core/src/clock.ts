@@ -2,6 +2,7 @@
  * Time as a parameter. Everything in this library reads the time and sets timers through a `Clock`, so that the same
  * code runs on the machine's time (`SystemClock`) or on a virtual one that a test moves (`@hs/core/testing`).
  */
+import { unwatchAbort, watchAbort } from './abort-watch.js'
 import { HsError } from './errors.js'
 
 export interface Timer {
@@ -81,15 +82,22 @@ export function sleepOn(clock: Pick<Clock, 'setTimer'>, ms: number, signal?: Abo
       reject(signal.reason)
       return
     }
-    const onAbort = () => {
-      timer.cancel()
-      reject(signal?.reason)
+    if (signal === undefined) {
+      clock.setTimer(ms, resolve)
+      return
+    }
+    const watcher = {
+      onAbort: () => {
+        unwatchAbort(signal, watcher)
+        timer.cancel()
+        reject(signal.reason)
+      },
     }
     const timer = clock.setTimer(ms, () => {
-      signal?.removeEventListener('abort', onAbort)
+      unwatchAbort(signal, watcher)
       resolve()
     })
-    signal?.addEventListener('abort', onAbort, { once: true })
+    watchAbort(signal, watcher)
   })
 }
 

@@ -2,6 +2,7 @@
  * A time limit around any asynchronous work: the work gets a signal that aborts with the very error the caller gets.
  * Once the call has settled, neither a timer nor a listener of it is left.
  */
+import { unwatchAbort, watchAbort } from './abort-watch.js'
 import { systemClock, type Clock, type Timer } from './clock.js'
 import { HsError, TimeoutError } from './errors.js'
 
@@ -36,19 +37,19 @@ export function withTimeout<T>(
     let timer: Timer | undefined
     const leave = () => {
       timer?.cancel()
-      signal?.removeEventListener('abort', onAbort)
+      if (signal !== undefined) unwatchAbort(signal, watcher)
     }
     const giveUp = (error: unknown) => {
       leave()
       reject(error)
       controller.abort(error)
     }
-    const onAbort = () => giveUp(signal?.reason)
+    const watcher = { onAbort: () => giveUp(signal?.reason) }
 
     if (timeoutMs < Infinity) {
       timer = clock.setTimer(Math.max(0, timeoutMs), () => giveUp(new TimeoutError(operation, timeoutMs)))
     }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal !== undefined) watchAbort(signal, watcher)
     const settled =
       <A>(settle: (value: A) => void) =>
       (value: A) => {

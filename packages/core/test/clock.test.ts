@@ -105,6 +105,20 @@ describe('sleep (CORE-2)', () => {
     expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
   })
 
+  it('sets one listener on a signal, however many sleep on it', async () => {
+    const clock = new VirtualClock()
+    const controller = new AbortController()
+    const slept = Array.from({ length: 50 }, (_, i) => sleepOn(clock, i + 1, controller.signal))
+    const settled = Promise.allSettled(slept)
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(1)
+    await clock.advanceAsync(20)
+    controller.abort('enough')
+    const outcomes = (await settled).map(({ status }) => status)
+    expect(outcomes).toEqual([...Array<string>(20).fill('fulfilled'), ...Array<string>(30).fill('rejected')])
+    expect(getEventListeners(controller.signal, 'abort')).toHaveLength(0)
+    expect(clock.pendingTimers).toBe(0)
+  })
+
   it('rejects where the clock refuses the delay', async () => {
     const refused = await sleepOn(new VirtualClock(), NaN).catch((error: unknown) => error)
     expect(HsError.is(refused, 'INVALID_ARGUMENT')).toBe(true)

@@ -54,6 +54,8 @@ export type Violation = string | null
 /** What RESOURCE_EXHAUSTED suggests. */
 const RETRY_AFTER_MS = 100
 const NORMAL: Lane = 2
+/** Of one connection; more than one read of its socket can bring, so that handlers that end at once never meet it. */
+const MAX_RUNNING_NOTIFICATIONS = 16_384
 
 export class InboundRequests {
   readonly #environment: ServingEnvironment
@@ -61,6 +63,8 @@ export class InboundRequests {
   readonly #path: AnswerPath
   /** Requests without a written answer. */
   readonly #calls = new Map<number, InboundCall>()
+  /** Notifications of this connection whose handlers still work. */
+  #notifications = 0
   #lastId = 0
   #refusing = false
 
@@ -138,6 +142,15 @@ export class InboundRequests {
       logger.debug('A notification has no handler', { method: name, from: this.#terms.peer.address })
       return null
     }
+    if (this.#notifications >= MAX_RUNNING_NOTIFICATIONS) {
+      counters.resourceExhausted++
+      logger.debug('A notification was dropped: too many still run', {
+        method: method.name,
+        from: this.#terms.peer.address,
+        running: this.#notifications,
+      })
+      return null
+    }
     const call = new InboundCall(this.#environment, 0, method, nowMs, this.#terms.notifyTimeoutMs)
     this.#serveNotification(call, body)
     return null
@@ -182,27 +195,32 @@ export class InboundRequests {
   }
 
   #serveNotification(call: InboundCall, body: Uint8Array): void {
-    const { notifications } = this.#environment
-    notifications.begin(call)
+    this.#environment.notifications.begin(call)
+    this.#notifications++
     let result: unknown
     try {
       result = call.method.handler(body, this.#terms.peer, call)
     } catch (error) {
-      notifications.end(call)
+      this.#endNotification(call)
       this.#reportThrown(call, error)
       return
     }
     if (result instanceof Uint8Array) {
-      notifications.end(call)
+      this.#endNotification(call)
       return
     }
     Promise.resolve(result).then(
-      () => notifications.end(call),
+      () => this.#endNotification(call),
       (error: unknown) => {
-        notifications.end(call)
+        this.#endNotification(call)
         this.#reportThrown(call, error)
       },
     )
+  }
+
+  #endNotification(call: InboundCall): void {
+    this.#notifications--
+    this.#environment.notifications.end(call)
   }
 
   #answer(call: InboundCall, answer: unknown): void {

@@ -12,7 +12,7 @@ export interface TcpStats {
   /** Requests and notifications that wait, by priority; bytes that wait, those of answers included. */
   readonly queued: Readonly<Record<MessagePriority, number>> & { readonly bytes: number }
   readonly totals: Readonly<TcpTotals>
-  /** Messages of this end that found its queue full; requests of peers beyond `maxInFlight`. */
+  /** Messages of this end that found its queue full; what peers sent beyond `maxInFlight`, or too many notifications. */
   readonly shed: { readonly queueFull: Readonly<Record<MessagePriority, number>>; readonly resourceExhausted: number }
   /** Connections that this end refused or ended. */
   readonly rejected: Readonly<TcpRejections>

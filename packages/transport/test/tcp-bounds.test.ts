@@ -118,6 +118,29 @@ describe('requests in flight (LIM-1)', () => {
     await until(() => notes === 5_000)
     expect(rpc.stats().shed.queueFull.normal).toBe(0)
   })
+
+  it('and notifications of a peer are dropped and counted while 16,384 of it still run', async () => {
+    const server = await serve()
+    let begun = 0
+    const goOn = gate()
+    server.handle('note', async (body) => {
+      begun++
+      await goOn.promise
+      return body
+    })
+    const rpc = client({ maxQueued: 20_000 })
+    await rpc.connect(server.address)
+    const send = (count: number) =>
+      Promise.all(Array.from({ length: count }, () => rpc.notify(server.address, 'note', NOTHING)))
+    await send(16_400)
+    await until(() => server.stats().totals.notifiesReceived === 16_400)
+    expect(begun).toBe(16_384)
+    expect(server.stats().shed.resourceExhausted).toBe(16)
+    goOn.open()
+    await turns(1)
+    await send(1)
+    await until(() => begun === 16_385)
+  })
 })
 
 describe('bytes that wait (LIM-2)', () => {
