@@ -110,6 +110,16 @@ describe('SkewedClock (CORE-8)', () => {
     )
   })
 
+  it('sets a timer even where the shortfall is too small to be divided by the rate', () => {
+    const parent = new VirtualClock({ startMs: -9.4e-323 })
+    const clock = parent.skewed({ driftPpm: 4_999_999.999999988, startMs: -5e-324 })
+    parent.advance(3e-323)
+    let fired = 0
+    clock.setTimer(9.4e-323, () => fired++)
+    parent.advance(1)
+    expect(fired).toBe(1)
+  })
+
   it('can be skewed from any clock, itself included, and drives what was set through it', () => {
     const parent = new VirtualClock()
     const first = parent.skewed({ driftPpm: 1_000_000 })

@@ -77,7 +77,8 @@ export class ClockOnDrift implements SkewedClock {
     for (;;) {
       const short = delay > 0 ? due - this.#localAt(trueNow + delay) : 0
       if (!(short > 0)) return this.#parent.setTimer(delay, fn)
-      const step = Math.max(Math.abs(trueNow + delay), delay) * Number.EPSILON
+      // At least one step of what a number can tell apart, however small the numbers are.
+      const step = Math.max(Math.max(Math.abs(trueNow + delay), delay) * Number.EPSILON, Number.MIN_VALUE)
       delay += Math.max((short * PPM) / (PPM + this.#driftPpm), step)
     }
   }
