@@ -36,12 +36,19 @@ export function killBusiestWorker(
   }
   cluster.kill(victim)
 
-  const stopListening = cluster.events.on('shardStarted', (_node, key) => {
+  const settled = (key: string) => {
     if (!missing.delete(key) || missing.size > 0) return
-    stopListening()
+    for (const stopListening of listening) stopListening()
     kill.resumedAfterMs = clock.now() - killedAt
     resumed(kill)
-  })
+  }
+  const listening = [
+    cluster.events.on('shardStarted', (_node, key) => settled(key)),
+    // What it had said before it died, and was not heard yet.
+    cluster.events.on('shardFinished', (node, key) => {
+      if (node === victim) settled(key)
+    }),
+  ]
   return kill
 }
 

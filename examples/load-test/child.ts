@@ -1,6 +1,7 @@
 /** The entry of every child process of the demo: one node of the runtime, or the target. */
 
-import { SystemClock, systemRandom } from '@hs/core'
+import { SystemClock } from '@hs/core'
+import { SeededRandom } from '@hs/core/testing'
 import { Gate, Manager, Worker } from '@hs/nodes'
 import { dieWithParent } from './lifeline.js'
 import { CORES_PER_WORKER, DATACENTER, type ChildSpec, type FromChild } from './messages.js'
@@ -19,10 +20,10 @@ try {
   tell({ type: 'failed', message: error instanceof Error ? error.message : String(error) })
 }
 
-async function start({ role, id, managers }: ChildSpec): Promise<string> {
+async function start({ role, id, seed, managers }: ChildSpec): Promise<string> {
   switch (role) {
     case 'target':
-      return startTarget(new SystemClock(), systemRandom)
+      return startTarget(new SystemClock(), new SeededRandom(seed))
     case 'manager': {
       const manager = new Manager({ id, datacenter: DATACENTER, timing: 'local' })
       await manager.start()

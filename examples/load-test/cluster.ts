@@ -1,6 +1,7 @@
 /** The demo's processes: started, watched, killed, and gone when the demo is. */
 
 import { spawn, type ChildProcess } from 'node:child_process'
+import { createInterface } from 'node:readline'
 import { deferred, ErrorReporter, TypedEmitter } from '@hs/core'
 import type { ChildSpec, FromChild, Role } from './messages.js'
 
@@ -22,6 +23,9 @@ interface Member extends Node {
 
 export interface ClusterEvents extends Record<string, unknown[]> {
   shardStarted: [node: Node, key: string]
+  shardFinished: [node: Node, key: string]
+  /** What a process wrote to its standard error. */
+  said: [node: Node, line: string]
   /** A process ended that nobody had killed. */
   died: [node: Node, why: string]
 }
@@ -52,12 +56,15 @@ export class Cluster {
   async start(role: Role, id: string, managers: readonly string[] = []): Promise<Node> {
     const spec: ChildSpec = { role, id, managers, seed: this.#seed }
     const child = spawn(process.execPath, ['--enable-source-maps', this.#entry, JSON.stringify(spec)], {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
     const member: Member = { role, id, address: '', alive: true, running: new Set(), process: child }
     this.#members.push(member)
 
     const ready = deferred<Node>()
+    if (child.stderr !== null) {
+      createInterface({ input: child.stderr }).on('line', (line) => this.events.emit('said', member, line))
+    }
     child.on('message', (message: FromChild) => this.#heard(member, message, ready))
     child.once('error', (error) => ready.reject(new Error(`${role} ${id} could not be started: ${error.message}`)))
     child.once('exit', (code, signal) => {
@@ -95,6 +102,7 @@ export class Cluster {
         return
       case 'shardFinished':
         member.running.delete(message.key)
+        this.events.emit('shardFinished', member, message.key)
         return
     }
   }

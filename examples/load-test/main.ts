@@ -45,13 +45,14 @@ try {
 }
 
 async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
+  cluster.events.on('said', ({ id }, line) => display.say(`${id}: ${line}`))
+  cluster.events.on('died', (node, why) => display.say(`${node.role} ${node.id} died by itself: ${why}`))
   display.say(`starting a target, a gate, a manager and ${WORKERS} workers`)
   const [target, manager] = await Promise.all([cluster.start('target', 'target'), cluster.start('manager', 'm1')])
   const workers = Array.from({ length: WORKERS }, (_, index) =>
     cluster.start('worker', `w${index + 1}`, [manager.address]),
   )
   const [gate] = await Promise.all([cluster.start('gate', 'g1', [manager.address]), ...workers])
-  cluster.events.on('died', (node, why) => display.say(`${node.role} ${node.id} died by itself: ${why}`))
 
   const { job, expected } = describeJob(target.address, seconds)
   const client = new Client({ gates: [gate.address], timing: 'local' })
@@ -74,8 +75,8 @@ async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
     await watching
     display.done()
 
-    const lostShards = new Set(kills.flatMap((kill) => kill.lostShards))
-    const verdict = verify(result, expected, await readCounts(target.address), lostShards)
+    const killed = new Set(kills.map(({ id }) => id))
+    const verdict = verify(result, expected, await readCounts(target.address), killed)
     printReport(result, verdict, kills)
     const ok = verdict.differences.length === 0
     if (json !== undefined) {

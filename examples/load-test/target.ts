@@ -7,8 +7,14 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Clock, Random } from '@hs/core'
 
-/** Requests by execution id, as the target saw them. */
-export type RequestCounts = Readonly<Record<string, number>>
+/** What the target saw of one execution. */
+export interface Served {
+  readonly worker: string
+  requests: number
+}
+
+/** By execution id. */
+export type RequestCounts = Readonly<Record<string, Readonly<Served>>>
 
 /** Answers of a path: delay in milliseconds, and the share that fails with 503. */
 const PATHS: Readonly<Record<string, { minMs: number; maxMs: number; failing: number }>> = {
@@ -19,7 +25,7 @@ const PATHS: Readonly<Record<string, { minMs: number; maxMs: number; failing: nu
 }
 
 export async function startTarget(clock: Clock, random: Random): Promise<string> {
-  const counts = new Map<string, number>()
+  const counts = new Map<string, Served>()
 
   const server = createServer((request, response) => {
     if (request.url === '/counts') {
@@ -31,12 +37,14 @@ export async function startTarget(clock: Clock, random: Random): Promise<string>
       response.writeHead(404).end()
       return
     }
-    const execution = request.headers['x-hs-execution']
-    if (typeof execution !== 'string') {
-      response.writeHead(400).end('the header x-hs-execution is missing')
+    const { 'x-hs-execution': execution, 'x-hs-worker': worker } = request.headers
+    if (typeof execution !== 'string' || typeof worker !== 'string') {
+      response.writeHead(400).end('the headers x-hs-execution and x-hs-worker are needed')
       return
     }
-    counts.set(execution, (counts.get(execution) ?? 0) + 1)
+    const served = counts.get(execution) ?? { worker, requests: 0 }
+    served.requests++
+    counts.set(execution, served)
     request.resume()
     const status = random.next() < path.failing ? 503 : 200
     clock.setTimer(path.minMs + random.next() * (path.maxMs - path.minMs), () => {

@@ -18,16 +18,17 @@ export interface Verdict {
   readonly rows: readonly StepRow[]
   readonly requests: { readonly counted: number; readonly served: number; readonly uncounted: number }
   /** What the target saw of executions that do not count: those of the killed worker. */
-  readonly uncounted: readonly { readonly execution: string; readonly requests: number }[]
+  readonly uncounted: readonly { readonly execution: string; readonly worker: string; readonly requests: number }[]
   /** What differs; empty when all is exact. */
   readonly differences: readonly string[]
 }
 
+/** @param killed ids of the workers that were killed: only what they ran may be missing from the result */
 export function verify(
   result: JobResult,
   expected: readonly ExpectedRequests[],
   served: RequestCounts,
-  lostShards: ReadonlySet<string>,
+  killed: ReadonlySet<string>,
 ): Verdict {
   const differences: string[] = []
   if (result.status !== 'completed') differences.push(`the job is ${result.status}, not completed`)
@@ -47,7 +48,7 @@ export function verify(
       if (counted.has(execution)) differences.push(`${execution} is counted twice`)
       counted.add(execution)
       const claimed = requestsOf(outcome.values[shard]).requests
-      const seen = served[execution] ?? 0
+      const seen = served[execution]?.requests ?? 0
       if (claimed !== seen) differences.push(`${execution} claims ${claimed} requests, the target saw ${seen}`)
       inResult += claimed
       atTarget += seen
@@ -77,24 +78,19 @@ export function verify(
 
   const uncounted = Object.entries(served)
     .filter(([execution]) => !counted.has(execution))
-    .map(([execution, requests]) => ({ execution, requests }))
-  for (const { execution } of uncounted) {
-    if (!lostShards.has(shardOf(execution)))
-      differences.push(`${execution} sent requests, is not counted, and nobody killed it`)
+    .map(([execution, { worker, requests }]) => ({ execution, worker, requests }))
+  for (const { execution, worker } of uncounted) {
+    if (!killed.has(worker))
+      differences.push(`${execution} sent requests from ${worker}, is not counted, and nobody killed it`)
   }
   const requests = {
     counted: total,
-    served: sum(Object.values(served)),
+    served: sum(Object.values(served).map(({ requests: seen }) => seen)),
     uncounted: sum(uncounted.map((u) => u.requests)),
   }
   if (requests.served !== requests.counted + requests.uncounted)
     differences.push('what the target served is not the sum of counted and uncounted requests')
   return { rows, requests, uncounted, differences }
-}
-
-/** An execution id is `shardKey#fence`. */
-function shardOf(execution: string): string {
-  return execution.slice(0, execution.lastIndexOf('#'))
 }
 
 function sum(numbers: readonly number[]): number {

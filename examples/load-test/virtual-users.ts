@@ -30,7 +30,7 @@ export async function runVirtualUsers(ctx: WorkflowContext<unknown>, load: Load)
     for (let i = 0; i < load.requestsPerUser; i++) {
       ctx.signal.throwIfAborted()
       const startedAt = ctx.clock.now()
-      const status = await send(agent, load, ctx.executionId)
+      const status = await send(agent, load, ctx)
       const tookMs = ctx.clock.now() - startedAt
       requests++
       ctx.stats.count('requests')
@@ -52,9 +52,13 @@ export async function runVirtualUsers(ctx: WorkflowContext<unknown>, load: Load)
   }
 }
 
-function send(agent: Agent, load: Load, execution: string): Promise<number> {
+function send(agent: Agent, load: Load, { executionId, workerId }: WorkflowContext<unknown>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const headers = { 'x-hs-execution': execution, ...(load.token === undefined ? {} : { authorization: load.token }) }
+    const headers = {
+      'x-hs-execution': executionId,
+      'x-hs-worker': workerId,
+      ...(load.token === undefined ? {} : { authorization: load.token }),
+    }
     request(load.url, { agent, headers }, (response) => {
       response.resume()
       response.once('end', () => resolve(response.statusCode ?? 0))
