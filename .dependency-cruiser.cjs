@@ -67,7 +67,7 @@ module.exports = {
     {
       name: 'testing-stays-in-tests',
       severity: 'error',
-      from: { path: '^packages/[^/]+/src/', pathNot: '/src/testing/' },
+      from: { path: '^packages/[^/]+/src/', pathNot: '/src/testing/|^packages/sim/' },
       to: { path: '^packages/core/src/testing/' },
     },
     {
