@@ -1,1 +1,1 @@
-export {}
+export type { Member, MemberStatus, Meta } from './member.js'
