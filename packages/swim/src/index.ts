@@ -1,1 +1,10 @@
 export type { Member, MemberStatus, Meta } from './member.js'
+export {
+  coordinateQuality,
+  distanceMs,
+  rttUpperBoundMs,
+  type Coordinate,
+  type CoordinateQualityOptions,
+  type RttUpperBoundOptions,
+} from './coordinate.js'
+export { Vivaldi, type VivaldiOptions } from './vivaldi.js'
