@@ -8,7 +8,7 @@ export interface DiskFaults {
   latency?: Latency
   /** Probability that a read fails with `'DISK_IO'`, 0 to 1. @default 0 */
   readErrorRate?: number
-  /** Probability that a write, or a change of the folder, fails with `'DISK_IO'`, 0 to 1. @default 0 */
+  /** Probability that a write or truncation fails with `'DISK_IO'` and changes nothing, 0 to 1. @default 0 */
   writeErrorRate?: number
   /** Probability that a `sync` fails with `'DISK_IO'`, and what it covered never becomes durable, 0 to 1. @default 0 */
   syncErrorRate?: number
