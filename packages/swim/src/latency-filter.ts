@@ -25,7 +25,7 @@ export class LatencyFilter {
     return this.#slots.size
   }
 
-  /** Takes a sample in and returns the median; of an even number of samples the upper one. */
+  /** Takes a sample in and returns the median; of an even number of samples the lower one, for what disturbs a round trip lengthens it. */
   push(peer: string, value: number): number {
     const window = this.#window
     const base = (this.#slots.get(peer) ?? this.#newSlot(peer)) * (window + 1)
@@ -77,7 +77,7 @@ export class LatencyFilter {
       }
       sorted[at] = value
     }
-    return sorted[count >> 1] ?? 0
+    return sorted[(count - 1) >> 1] ?? 0
   }
 }
 

@@ -135,15 +135,18 @@ export class Vivaldi {
     this.#adjustment = sum / (2 * residuals.length)
   }
 
-  /** Gravity: distances alone would let the whole space drift away from its origin. */
+  /** Gravity: distances alone would let the whole space drift away from its origin. Heights fall with the rest. */
   #fall(): void {
     const vec = this.#vec
+    const unit = this.#unit
     let sum = 0
     for (let i = 0; i < vec.length; i++) sum += (vec[i] ?? 0) * (vec[i] ?? 0)
     const far = Math.sqrt(sum)
     if (far <= ZERO) return
-    const pull = (1_000 * (far / this.#gravityRho) * (far / this.#gravityRho)) / far
-    for (let i = 0; i < vec.length; i++) vec[i] = (vec[i] ?? 0) * (1 - pull)
+    for (let i = 0; i < vec.length; i++) unit[i] = (vec[i] ?? 0) / far
+    const raw = far + this.#height + this.#heightMinMs
+    const distance = raw + this.#adjustment > 0 ? raw + this.#adjustment : raw
+    this.#push(-1_000 * (distance / this.#gravityRho) * (distance / this.#gravityRho), far, this.#heightMinMs)
   }
 
   #push(force: number, apart: number, theirHeight: number): void {
