@@ -8,3 +8,12 @@ export {
   type RttUpperBoundOptions,
 } from './coordinate.js'
 export { Vivaldi, type VivaldiOptions } from './vivaldi.js'
+export {
+  HierarchicalDetector,
+  type HierarchicalDetectorEvents,
+  type HierarchicalDetectorOptions,
+  type HierarchicalDetectorSnapshot,
+  type NodeView,
+  type ScopeEvent,
+  type SuspectOutcome,
+} from './hierarchical-detector.js'
