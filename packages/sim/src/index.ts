@@ -1,1 +1,5 @@
-export {}
+export { SimDisk, type SimDiskOptions } from './sim-disk.js'
+export type { DiskFaults } from './disk-faults.js'
+export { faultKinds, type Fault } from './fault.js'
+export { drawFaults, type DrawFaultsOptions } from './draw-faults.js'
+export type { NemesisOptions } from './nemesis.js'
