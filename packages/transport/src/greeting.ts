@@ -64,12 +64,17 @@ function isAuthorized(
   const fields = { from: peer.address, nodeId: peer.nodeId, direction }
   try {
     const result: unknown = authorize(peer, direction)
-    if (!(result instanceof Promise)) return true
+    if (!isThenable(result)) return true
     // An async function is assignable to it, and would let everyone in.
-    result.catch((error: unknown) => reporter.report('TcpTransport.authorize', error, fields))
+    Promise.resolve(result).catch((error: unknown) => reporter.report('TcpTransport.authorize', error, fields))
     throw new HsError('INVALID_ARGUMENT', '`authorize` must decide at once: it returned a promise')
   } catch (error) {
     reporter.report('TcpTransport.authorize', error, fields)
     return false
   }
+}
+
+/** A promise of any make. */
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

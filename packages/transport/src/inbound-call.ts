@@ -63,8 +63,12 @@ export class InboundCall implements RpcCall {
     this.#controller?.abort(reason)
   }
 
-  /** The handler has answered: the signal will never abort. */
+  /**
+   * The handler has answered: the signal will never abort. After the deadline nobody waits for the answer, whether the
+   * caller has sent CANCEL or not.
+   */
   end(): void {
+    if (this.#reason === null && this.#leftMs() <= 0) this.#reason = this.#deadlineExceeded()
     this.#ended = true
     this.#timer?.cancel()
   }
@@ -88,6 +92,10 @@ export class InboundCall implements RpcCall {
   }
 
   #pass(): void {
-    this.abort(new TransportError('DEADLINE_EXCEEDED', `The ${this.#timeoutMs} ms for ${this.method.name} have passed`))
+    this.abort(this.#deadlineExceeded())
+  }
+
+  #deadlineExceeded(): TransportError {
+    return new TransportError('DEADLINE_EXCEEDED', `The ${this.#timeoutMs} ms for ${this.method.name} have passed`)
   }
 }

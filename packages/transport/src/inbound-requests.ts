@@ -284,7 +284,10 @@ function remoteError(error: unknown): WireError {
   const own = (error as { retryAfterMs?: unknown }).retryAfterMs
   const retryAfterMs = Number.isFinite(own) ? own : error.details['retryAfterMs']
   const retry = Number.isFinite(retryAfterMs) ? { retryAfterMs: retryAfterMs as number } : {}
-  return { code, message: error.message.slice(0, MAX_MESSAGE_CHARS), remoteCode: error.code, ...retry }
+  // Whoever made the error may have put anything there.
+  const text: unknown = error.message
+  const message = typeof text === 'string' ? text.slice(0, MAX_MESSAGE_CHARS) : ''
+  return { code, message, remoteCode: error.code, ...retry }
 }
 
 function isAbortion(error: unknown): boolean {

@@ -8,6 +8,7 @@ import { LazyTimer } from './lazy-timer.js'
 import type { Linked } from './linked-list.js'
 import type { Method } from './methods.js'
 import { NO_BODY } from './outgoing-frame.js'
+import { SignalListeners, type Cancellable } from './signal-listeners.js'
 import { cancelled, deadlineExceeded } from './transport-errors.js'
 import { HEADER_BYTES, REQUEST_PREFIX_BYTES } from './wire.js'
 
@@ -20,7 +21,7 @@ export interface CallHolder {
 type Resolve = (answer: Uint8Array) => void
 type Reject = (error: unknown) => void
 
-export class OutboundCall implements Linked<OutboundCall> {
+export class OutboundCall implements Linked<OutboundCall>, Cancellable {
   previous: OutboundCall | null = null
   next: OutboundCall | null = null
   /** On the wire; has a meaning only once written. */
@@ -70,7 +71,7 @@ export class OutboundCall implements Linked<OutboundCall> {
     this.#timer.set(nowMs, timeoutMs)
     if (signal !== undefined) {
       this.#signal = signal
-      signal.addEventListener('abort', this)
+      this.#calls.signals.add(signal, this)
     }
     const promise = new Promise<Uint8Array>(capture)
     this.#resolve = capturedResolve
@@ -90,8 +91,8 @@ export class OutboundCall implements Linked<OutboundCall> {
     reject?.(error)
   }
 
-  /** The signal has aborted: an object with this method is a listener that costs nothing. */
-  handleEvent(): void {
+  /** The signal has aborted. */
+  onAbort(): void {
     const cause: unknown = this.#signal?.reason
     this.holder?.release(this)
     this.fail(cancelled(this.method.name, this.to, cause, !this.written))
@@ -104,7 +105,7 @@ export class OutboundCall implements Linked<OutboundCall> {
 
   #end(): void {
     this.#timer.clear()
-    this.#signal?.removeEventListener('abort', this)
+    if (this.#signal !== undefined) this.#calls.signals.remove(this.#signal, this)
     this.#signal = undefined
     this.#resolve = null
     this.#reject = null
@@ -122,6 +123,7 @@ export class OutboundCall implements Linked<OutboundCall> {
 /** Calls that are over and wait to be used again. */
 export class OutboundCalls {
   readonly bodies = new BytePool()
+  readonly signals = new SignalListeners()
   readonly #clock: Clock
   readonly #wheel: TimingWheel
   readonly #over: OutboundCall[] = []

@@ -177,6 +177,7 @@ export class OutgoingTraffic implements CallHolder {
   /** Fails all: with `unsent` what certainly has not arrived, with `sent` the rest. Nothing is written any more. */
   end(unsent: TransportError, sent: TransportError): void {
     this.#writeTimer?.cancel()
+    this.#writer.end()
     const cut = this.#cut
     this.#cut = null
     for (const call of this.#pending.takeAbove(-1)) call.fail(call === cut ? unsent : sent)

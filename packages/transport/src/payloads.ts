@@ -5,7 +5,7 @@
 import { TransportError, type TransportErrorCode } from '@hs/core'
 import { viewOf } from './byte-gatherer.js'
 import type { ProtocolOffer } from './negotiate.js'
-import { HEADER_BYTES } from './wire.js'
+import { MIN_LENGTH } from './wire.js'
 
 /** A peer has one `'control'` connection for critical messages, and one `'bulk'` connection for the others. */
 export type ConnectionClass = 'bulk' | 'control'
@@ -97,13 +97,15 @@ export interface WireError {
 /** Of a remote error's message, this much crosses. */
 export const MAX_MESSAGE_CHARS = 1_024
 
-/** @param maxLength what the frame's length may be; the message is what gives way. */
+/** @param maxLength what the frame's length may be; the message is what gives way, and at last all but the code. */
 export function encodeError(error: WireError, maxLength: number): Uint8Array {
-  const room = maxLength - HEADER_BYTES
+  const room = maxLength - MIN_LENGTH
+  const { code, notExecuted } = error
   let { message } = error
   for (;;) {
     const bytes = encodeJson({ ...error, message })
-    if (bytes.length <= room || message === '') return bytes
+    if (bytes.length <= room) return bytes
+    if (message === '') return encodeJson({ code, notExecuted })
     message = message.slice(0, Math.min(message.length >>> 1, room))
   }
 }

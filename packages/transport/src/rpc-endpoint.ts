@@ -213,9 +213,10 @@ export class RpcEndpoint implements ConnectionOwner, AcceptorHost {
   #request(to: string, name: string, body: Uint8Array, options: RpcRequestOptions): Promise<Uint8Array> {
     const { timeoutMs = this.#settings.requestTimeoutMs, signal } = options
     const method = this.#check(name, body)
-    if (!(timeoutMs >= 0 && timeoutMs < Infinity)) {
+    if (!(typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs < Infinity)) {
       throw invalidArgument(`timeoutMs is a number of milliseconds, 0 or more, found ${String(timeoutMs)}`)
     }
+    if (signal !== undefined && !isSignal(signal)) throw invalidArgument('signal must be an AbortSignal')
     if (signal?.aborted === true) throw cancelled(name, to, signal.reason, true)
     if (timeoutMs === 0) throw deadlineExceeded(name, to, 0, true)
     const connection = this.#admitted(to, method, HEADER_BYTES + REQUEST_PREFIX_BYTES - 1, body)
@@ -317,4 +318,9 @@ export class RpcEndpoint implements ConnectionOwner, AcceptorHost {
   #checkQuiet(): void {
     if (this.#connections.size === 0 && this.#notifications.size === 0) this.#onQuiet?.()
   }
+}
+
+/** By what is used of it: there are other implementations than the platform's. */
+function isSignal(value: unknown): boolean {
+  return typeof (value as Partial<AbortSignal> | null)?.addEventListener === 'function'
 }

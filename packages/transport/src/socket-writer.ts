@@ -85,6 +85,11 @@ export class SocketWriter {
     return this.#rest === null ? 0 : this.#rest.length
   }
 
+  /** Nothing more is written. */
+  end(): void {
+    this.#rest = null
+  }
+
   /** The socket has drained. */
   unblock(): void {
     this.#blocked = false

@@ -32,7 +32,7 @@ export interface TcpTransportOptions extends RuntimeOptions {
   authorize?: Authorize
   /** Raw deflate of bodies from `thresholdBytes` to 256 KiB, where the peer has it too. @default false */
   compression?: false | { thresholdBytes: number }
-  /** One frame, hence one body: 256 bytes to 1 GiB. @default 4_194_304 */
+  /** One frame, hence one body: 64 bytes to 1 GiB. @default 4_194_304 */
   maxFrameBytes?: number
   /** Unanswered requests per connection and direction, at least 1. @default 1_024 */
   maxInFlight?: number
@@ -71,6 +71,8 @@ export interface TcpTransportOptions extends RuntimeOptions {
 }
 
 const MAX_LABEL_BYTES = 255
+/** Every goodbye and every error without its text fits. */
+const MIN_FRAME_BYTES = 64
 const MAX_MS = 366 * 86_400_000
 const GIB = 1_073_741_824
 
@@ -111,7 +113,7 @@ const schema = /* @__PURE__ */ (() =>
       priorities: z.record(z.string().min(1), z.enum(messagePriorities)).default(() => ({})),
       authorize: z.custom<Authorize>((x) => typeof x === 'function', 'expected a function').optional(),
       compression: z.union([z.literal(false), z.strictObject({ thresholdBytes: z.int().min(0) })]).default(false),
-      maxFrameBytes: z.int().min(256).max(GIB).default(4_194_304),
+      maxFrameBytes: z.int().min(MIN_FRAME_BYTES).max(GIB).default(4_194_304),
       maxInFlight: count(1_024),
       maxQueued: count(1_024, 0),
       maxQueuedBytes: z.int().min(1).default(16_777_216),

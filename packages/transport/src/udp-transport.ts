@@ -25,6 +25,7 @@ import { PLAIN_HEADER_BYTES, datagramForm, hasLabelOf, plainHeader } from './dat
 import { DatagramRejections, type DatagramRejection } from './datagram-rejections.js'
 import { DatagramSender, type SendTotals } from './datagram-sender.js'
 import { IpEndpoints, endpointText, type IpEndpoint } from './ip-endpoints.js'
+import { invalidArgument } from './transport-errors.js'
 
 export interface UdpTransportOptions extends RuntimeOptions {
   /** Where to listen, `host:port`; port 0 takes any free one. A name is looked up once, by `start`. @default '127.0.0.1:0' */
@@ -139,6 +140,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
    * @throws TransportError `'CLOSED'` if it was stopped.
    */
   start(): Promise<void> {
+    if (this.#isStopping()) return Promise.reject(this.#notOpen())
     this.#starting ??= this.#listen().catch((error: unknown) => {
       this.#starting = null
       throw error
@@ -150,17 +152,24 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
    * Sends one datagram, by the end of this turn of the event loop.
    * @param to an IP literal with port, `10.0.0.6:7000` or `[::1]:7000`; a name would mean a look-up a packet.
    * @param bytes at most `maxMessageBytes`; copied.
-   * @throws TransportError `'MESSAGE_TOO_LARGE'`, `'INVALID_ARGUMENT'` (the address), `'CLOSED'` (also before `start`).
+   * @throws TransportError `'MESSAGE_TOO_LARGE'`, `'INVALID_ARGUMENT'` (the address, or bytes that are none), `'CLOSED'`
+   * (also before `start`).
    */
   send(to: string, bytes: Uint8Array): void {
     if (this.#open === null) throw this.#notOpen()
+    // Anything with a length could be copied, and would arrive as something else.
+    if (!(bytes instanceof Uint8Array)) throw invalidArgument(`A message to ${String(to)} must be a Uint8Array`)
     if (bytes.length > this.maxMessageBytes) throw this.#tooLarge(bytes.length)
     const { endpoints, sender } = this.#open
     sender.send(parseDestination(endpoints, to), bytes)
   }
 
-  /** Takes the place of the handler before. What it throws is counted and logged. */
+  /**
+   * Takes the place of the handler before. What it throws is counted and logged.
+   * @throws TransportError `'INVALID_ARGUMENT'`
+   */
   onMessage(fn: (from: string, bytes: Uint8Array) => void): void {
+    if (typeof fn !== 'function') throw invalidArgument('The handler of messages must be a function')
     this.#handler = this.#reporter.guard(HANDLER, fn)
   }
 
@@ -191,7 +200,6 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   }
 
   async #listen(): Promise<void> {
-    if (this.#stopping !== null) throw this.#notOpen()
     const { port } = this.#bind
     const host = await literalOf(this.#bind.host)
     if (this.#isStopping()) throw this.#notOpen()
@@ -315,14 +323,7 @@ function parseDestination(endpoints: IpEndpoints, to: string): IpEndpoint {
   try {
     return endpoints.parse(to)
   } catch (error) {
-    throw new TransportError(
-      'INVALID_ARGUMENT',
-      `"${to}" is no address to send to: expected an IP address and a port`,
-      {
-        notExecuted: true,
-        cause: error,
-      },
-    )
+    throw invalidArgument(`"${to}" is no address to send to: expected an IP address and a port`, error)
   }
 }
 

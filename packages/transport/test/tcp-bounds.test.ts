@@ -198,6 +198,7 @@ describe('bytes that wait (LIM-2)', () => {
     }
     const waiting = failure(rpc.request(raw.address, 'm', NOTHING))
     expect(await waiting).toMatchObject({ code: 'CONNECTION_LOST', notExecuted: true })
+    expect(rpc.stats().queued.bytes).toBe(0)
     const errors = await Promise.all(outcomes)
     expect(errors.every((e) => e.code === 'CONNECTION_LOST')).toBe(true)
     // The one whose frame was cut has not arrived; those before it may have run.

@@ -276,6 +276,18 @@ describe('payloads', () => {
     }
   })
 
+  it('of ERROR give up at last what else does not fit, but never the code', () => {
+    const codes = ['RESOURCE_EXHAUSTED', 'DEADLINE_EXCEEDED', 'UNKNOWN_METHOD', 'MESSAGE_TOO_LARGE'] as const
+    for (const code of codes) {
+      const bytes = encodeError({ code, message: 'text', notExecuted: true, retryAfterMs: 100 }, 64)
+      expect(bytes.length).toBeLessThanOrEqual(64 - MIN_LENGTH)
+      expect(decodeError(bytes, 0, bytes.length, 'm', 'a:1').code).toBe(code)
+    }
+    const long = encodeError({ code: 'REMOTE_ERROR', message: 'text', remoteCode: 'X'.repeat(300) }, 256)
+    expect(decodeError(long, 0, long.length, 'm', 'a:1')).toMatchObject({ code: 'REMOTE_ERROR', notExecuted: false })
+    expect(long.length).toBeLessThanOrEqual(256 - MIN_LENGTH)
+  })
+
   it('of ERROR become the error of the table, notExecuted included', () => {
     const decoded = (value: object) => {
       const bytes = new TextEncoder().encode(JSON.stringify(value))

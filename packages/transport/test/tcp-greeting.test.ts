@@ -180,6 +180,14 @@ describe('a refusal (NEG-1, NEG-2, TLS-3)', () => {
     expect((await failure(client().connect(server.address))).details).toEqual({ reason: 'authorize' })
     await until(() => logger.at('error').length === 2)
   })
+
+  it('meets an authorize whose promise is of another make', async () => {
+    const later = (): unknown => ({
+      then: (_resolve: unknown, reject: (error: Error) => void) => reject(new Error('no')),
+    })
+    const server = await serve({ authorize: later })
+    expect((await failure(client().connect(server.address))).details).toEqual({ reason: 'authorize' })
+  })
 })
 
 describe('what ends a connection (TCP-3, TCP-4)', () => {

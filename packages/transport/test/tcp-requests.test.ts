@@ -1,6 +1,6 @@
 import { HsError, type PeerIdentity, type RpcCall } from '@hs/core'
-import { MemoryLogger } from '@hs/core/testing'
-import { describe, expect, it } from 'vitest'
+import { MemoryLogger, VirtualClock } from '@hs/core/testing'
+import { describe, expect, it, vi } from 'vitest'
 import { json, notifyPayload, parse, parseRequest, RawPeer, RawServer, TYPE } from './raw-peer.js'
 import { bytes, client, failure, gate, NOTHING, serve, text, turns, until, use } from './tcp-scene.js'
 
@@ -117,6 +117,42 @@ describe('a request (RPC-1..6)', () => {
     await failure(rpc.request(server.address, 'none', NOTHING, { signal }))
     await failure(rpc.request('127.0.0.1:1', 'none', NOTHING, { signal }))
     expect(listeners).toBe(0)
+  })
+
+  it('shares one listener on its signal with all others that are under way with it', async () => {
+    const raw = use(await RawServer.greeting())
+    const rpc = client()
+    const controller = new AbortController()
+    const add = vi.spyOn(controller.signal, 'addEventListener')
+    const remove = vi.spyOn(controller.signal, 'removeEventListener')
+    const { signal } = controller
+    const outcomes = Array.from({ length: 20 }, () => failure(rpc.request(raw.address, 'm', NOTHING, { signal })))
+    await until(() => rpc.stats().inFlight.outbound === 20)
+    expect(add).toHaveBeenCalledTimes(1)
+    controller.abort('enough')
+    for (const outcome of await Promise.all(outcomes)) {
+      expect(outcome).toMatchObject({ code: 'CANCELLED', cause: 'enough', notExecuted: false })
+    }
+    expect(remove).toHaveBeenCalledTimes(1)
+    expect(rpc.stats().inFlight.outbound).toBe(0)
+  })
+
+  it('whose deadline passes while its handler works is not answered, though no CANCEL comes', async () => {
+    const clock = new VirtualClock()
+    const server = await serve({ clock })
+    const ends: (() => void)[] = []
+    server.handle('late', () => new Promise((resolve) => ends.push(() => resolve(bytes('late')))))
+    server.handle('fails', () => new Promise((_resolve, reject) => ends.push(() => reject(new HsError('X', 'late')))))
+    const raw = use(await RawPeer.greeted(server.address))
+    raw.request(1, 'late', NOTHING, 50)
+    raw.request(2, 'fails', NOTHING, 50)
+    await until(() => ends.length === 2)
+    clock.advance(51)
+    for (const end of ends) end()
+    await until(() => server.stats().inFlight.inbound === 0)
+    raw.send(TYPE.ping, 0, Buffer.alloc(8))
+    await raw.next(TYPE.pong)
+    expect(raw.frames.map((seen) => seen.type)).toEqual([TYPE.hello, TYPE.pong])
   })
 
   it('aborts the signal of its handler with DEADLINE_EXCEEDED when its time has passed', async () => {
@@ -290,6 +326,15 @@ describe('an error of a handler (RPC-5)', () => {
     expect(server.stats().totals.handlerErrors).toBe(2)
   })
 
+  it('may be an HsError with anything for a message', async () => {
+    const server = await serve()
+    server.handle('odd', () => {
+      throw Object.assign(new HsError('ODD', 'text'), { message: 42 })
+    })
+    const error = await failure(client().request(server.address, 'odd', NOTHING))
+    expect(error).toMatchObject({ code: 'REMOTE_ERROR', remoteCode: 'ODD' })
+  })
+
   it('harms neither the others nor the connection', async () => {
     const server = await serve()
     server.handle('odd', (body) => {
@@ -390,6 +435,10 @@ describe('arguments', () => {
       rpc.request(server.address, 'm', 'text' as never),
       rpc.request(server.address, 'm', NOTHING, { timeoutMs: -1 }),
       rpc.request(server.address, 'm', NOTHING, { timeoutMs: NaN }),
+      rpc.request(server.address, 'm', NOTHING, { timeoutMs: '5' as never }),
+      rpc.request(server.address, 'm', NOTHING, { timeoutMs: 5n as never }),
+      rpc.request(server.address, 'm', NOTHING, { signal: {} as never }),
+      rpc.request(server.address, 'm', NOTHING, { signal: null as never }),
       rpc.notify('127.0.0.1:0', 'm', NOTHING),
       rpc.notify(7 as never, 'm', NOTHING),
       rpc.connect('a b:1'),

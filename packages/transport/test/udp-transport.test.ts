@@ -315,6 +315,13 @@ describe('UdpTransport: life', () => {
     await expect(udp.start()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('does not start again after it was started and stopped', async () => {
+    const udp = await openUdp()
+    await udp.stop()
+
+    await expect(udp.start()).rejects.toMatchObject({ code: 'CLOSED', notExecuted: true })
+  })
+
   it.each(['localhost:0', '127.0.0.1:0'])('leaves no socket when stopped while it starts on %s', async (bind) => {
     const udp = new UdpTransport({ bind })
     const starting = udp.start()
@@ -506,6 +513,23 @@ describe('UdpTransport: failures of sending (UDP-3)', () => {
     waiting.mockReturnValue(0) // the kernel has taken them all: a burst in one turn is no reason to drop
     a.send(b.address, bytesOf('x'))
     expect(a.stats()).toMatchObject({ sent: 1_025, sendErrors: 6 })
+  })
+})
+
+describe('UdpTransport: misuse', () => {
+  it.each([['text'], [[1, 2]], [new ArrayBuffer(2)], [undefined], [null]])('refuses to send %s', async (bytes) => {
+    const udp = await openUdp()
+
+    expect(() => udp.send(udp.address, bytes as never)).toThrow(
+      expect.objectContaining({ name: 'TransportError', code: 'INVALID_ARGUMENT', notExecuted: true }),
+    )
+    expect(udp.stats().sent).toBe(0)
+  })
+
+  it('refuses a handler that is no function', async () => {
+    const udp = await openUdp()
+
+    expect(() => udp.onMessage(undefined as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 })
 
