@@ -2,14 +2,9 @@
 import { WorkflowSpecSchema } from '@hs/jobs'
 import * as z from 'zod'
 import { bodyCodec } from './codecs.js'
-import { amount, bytes, jobIdField, natural, ownerField, text } from './fields.js'
+import { amount, bytes, jobIdField, jobStatus, natural, ownerField, text, workflowCounts } from './fields.js'
 import { method } from './method.js'
 import { part } from './parts.js'
-
-const jobStatus = () =>
-  z.enum(['pending', 'running', 'cancelling', 'completed', 'partial', 'failed', 'timed-out', 'cancelled'])
-const workflowStatus = () =>
-  z.enum(['waiting', 'queued', 'running', 'completed', 'failed', 'timed-out', 'cancelled', 'skipped'])
 
 /** A step as it travels: unknown fields are ignored, as everywhere on the wire. */
 export const workflowField = () => z.object(WorkflowSpecSchema.shape)
@@ -44,17 +39,7 @@ const progressField = () =>
     fraction: z.number().min(0).max(1),
     sequence: natural(),
     rate: amount(),
-    workflows: z.object({
-      total: natural(),
-      waiting: natural(),
-      queued: natural(),
-      running: natural(),
-      completed: natural(),
-      failed: natural(),
-      timedOut: natural(),
-      cancelled: natural(),
-      skipped: natural(),
-    }),
+    workflows: workflowCounts(),
     datacenters: z.record(z.string(), z.object({ status: jobStatus(), fraction: z.number().min(0).max(1) })),
   })
 

@@ -8,6 +8,25 @@ export const shardKeyField = () => z.string().max(512)
 export const natural = () => z.int().min(0)
 export const amount = () => z.number().min(0)
 
+export const jobStatus = () =>
+  z.enum(['pending', 'running', 'cancelling', 'completed', 'partial', 'failed', 'timed-out', 'cancelled'])
+const workflowStatus = () =>
+  z.enum(['waiting', 'queued', 'running', 'completed', 'failed', 'timed-out', 'cancelled', 'skipped'])
+
+/** Workflows of a job by what has become of them. */
+export const workflowCounts = () =>
+  z.object({
+    total: natural(),
+    waiting: natural(),
+    queued: natural(),
+    running: natural(),
+    completed: natural(),
+    failed: natural(),
+    timedOut: natural(),
+    cancelled: natural(),
+    skipped: natural(),
+  })
+
 /** An execution of a shard. */
 export const executionRef = () => z.object({ key: shardKeyField(), fence: natural() })
 export type ExecutionRef = z.output<ReturnType<typeof executionRef>>

@@ -2,7 +2,18 @@
 import { JobSpecSchema } from '@hs/jobs'
 import * as z from 'zod'
 import { workflowField } from './client-gate.js'
-import { amount, bytes, executionRef, jobIdField, leaderField, natural, ownerField, text } from './fields.js'
+import {
+  amount,
+  bytes,
+  executionRef,
+  jobIdField,
+  jobStatus,
+  leaderField,
+  natural,
+  ownerField,
+  text,
+  workflowCounts,
+} from './fields.js'
 import { method } from './method.js'
 import { part } from './parts.js'
 import { shardResultField, shardStatus } from './shard-result.js'
@@ -40,20 +51,10 @@ const snapshotField = () =>
     datacenter: text(),
     epoch: natural(),
     sequence: natural(),
-    status: z.enum(['pending', 'running', 'cancelling', 'completed', 'partial', 'failed', 'timed-out', 'cancelled']),
+    status: jobStatus(),
     done: amount(),
     contextVersion: natural(),
-    workflows: z.object({
-      total: natural(),
-      waiting: natural(),
-      queued: natural(),
-      running: natural(),
-      completed: natural(),
-      failed: natural(),
-      timedOut: natural(),
-      cancelled: natural(),
-      skipped: natural(),
-    }),
+    workflows: workflowCounts(),
     plans: z.record(z.string(), z.array(natural()).readonly()),
   })
 
