@@ -6,6 +6,9 @@ import { amount, bytes, jobIdField, jobStatus, natural, ownerField, text, workfl
 import { method } from './method.js'
 import { part } from './parts.js'
 
+const workflowStatus = () =>
+  z.enum(['waiting', 'queued', 'running', 'completed', 'failed', 'timed-out', 'cancelled', 'skipped'])
+
 /** A step as it travels: unknown fields are ignored, as everywhere on the wire. */
 export const workflowField = () => z.object(WorkflowSpecSchema.shape)
 

@@ -10,8 +10,6 @@ export const amount = () => z.number().min(0)
 
 export const jobStatus = () =>
   z.enum(['pending', 'running', 'cancelling', 'completed', 'partial', 'failed', 'timed-out', 'cancelled'])
-const workflowStatus = () =>
-  z.enum(['waiting', 'queued', 'running', 'completed', 'failed', 'timed-out', 'cancelled', 'skipped'])
 
 /** Workflows of a job by what has become of them. */
 export const workflowCounts = () =>
