@@ -15,7 +15,7 @@ export interface ParseAddressOptions {
 const hostPattern = /^[A-Za-z0-9._-]+$/
 const addressPattern = /^(?:\[([^\]]*)\]|([^:[\]]*)):([0-9]{1,5})$/
 
-/** @throws DecodeError, saying what is wrong. */
+/** Reads `host:port` or `[ipv6]:port`. @throws DecodeError, saying what is wrong. */
 export function parseAddress(text: string, options: ParseAddressOptions = {}): Address {
   if (typeof text !== 'string') throw new DecodeError(`An address is text, found ${typeof text}`)
   const match = addressPattern.exec(text)
@@ -42,11 +42,11 @@ export function formatAddress(host: string, port: number): string {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535)) {
     throw new HsError('INVALID_ARGUMENT', `A port is an integer from 0 to 65535, found ${String(port)}`)
   }
-  if (isIpv6(host)) return `[${host}]:${port}`
-  if (hostPattern.test(host)) return `${host}:${port}`
+  if (typeof host === 'string' && isIpv6(host)) return `[${host}]:${port}`
+  if (typeof host === 'string' && hostPattern.test(host)) return `${host}:${port}`
   throw new HsError(
     'INVALID_ARGUMENT',
-    `Expected a host name or an address without brackets, found ${JSON.stringify(host)}`,
+    `Expected a host name or an address without brackets, found ${typeof host === 'string' ? JSON.stringify(host) : typeof host}`,
   )
 }
 

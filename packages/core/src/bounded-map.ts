@@ -22,7 +22,7 @@ export type EvictionReason = 'capacity' | 'expired'
 export interface BoundedMapOptions<K, V> extends RuntimeOptions {
   /** An integer of at least 1. */
   maxEntries: number
-  /** An entry expires this many milliseconds after it was set; above 0. @default never */
+  /** An entry expires this many milliseconds after it was set; above 0 and finite. @default never */
   ttlMs?: number
   /** `get` counts like `set` for the age. @default false: age since set */
   refreshOnGet?: boolean
@@ -53,6 +53,7 @@ const schema = /* @__PURE__ */ (() =>
 
 const FIRST_RESERVE = 15
 
+/** A map of at most `maxEntries` entries; the one least recently used, or one that is expired, makes way. */
 export class BoundedMap<K, V> implements Iterable<[K, V]> {
   readonly #clock: Clock
   readonly #maxEntries: number
@@ -175,6 +176,7 @@ export class BoundedMap<K, V> implements Iterable<[K, V]> {
     }
   }
 
+  /** What a dashboard shows. */
   snapshot(): BoundedMapSnapshot {
     return deepFreeze({
       size: this.size,

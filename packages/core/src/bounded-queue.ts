@@ -51,6 +51,7 @@ const schema = /* @__PURE__ */ (() =>
     onDrop: z.custom<(item: never) => void>((x) => typeof x === 'function', 'expected a function').optional(),
   }))()
 
+/** First in, first out, and never more than `capacity` items. */
 export class BoundedQueue<T> implements AsyncIterable<T> {
   readonly capacity: number
   readonly #overflow: (typeof overflows)[number]
@@ -85,6 +86,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     return this.#items.size
   }
 
+  /** Whether `close` was called; items may still be in it. */
   get closed(): boolean {
     return this.#closed
   }
@@ -164,6 +166,7 @@ export class BoundedQueue<T> implements AsyncIterable<T> {
     }
   }
 
+  /** What a dashboard shows. */
   snapshot(): BoundedQueueSnapshot {
     return Object.freeze({
       size: this.size,

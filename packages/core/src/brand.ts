@@ -2,6 +2,7 @@
 
 declare const brand: unique symbol
 
+/** `T` that was checked, or made, to be a `Name`. */
 export type Brand<T, Name extends string> = T & { readonly [brand]: Name }
 
 export type DatacenterId = Brand<string, 'DatacenterId'>

@@ -3,13 +3,16 @@
  * code runs on the machine's time (`SystemClock`) or on a virtual one that a test moves (`@hs/core/testing`).
  */
 import { unwatchAbort, watchAbort } from './abort-watch.js'
+import { checkFunction } from './arguments.js'
 import { HsError } from './errors.js'
 
+/** A call that is to come. */
 export interface Timer {
   /** Idempotent; does nothing after the timer has fired. */
   cancel(): void
 }
 
+/** The time, and timers on it. */
 export interface Clock {
   /** Monotonic milliseconds, fractional, from an unspecified origin: for durations. */
   now(): number
@@ -17,10 +20,11 @@ export interface Clock {
   wallNow(): number
   /**
    * Calls `fn` once after `delayMs`, never before this call has returned. A negative delay is 0.
-   * @throws HsError `'INVALID_ARGUMENT'` for a delay that is not a finite number; whoever means "never" sets no timer.
+   * @throws HsError `'INVALID_ARGUMENT'` for a delay that is not a finite number (whoever means "never" sets no timer),
+   *   and for an `fn` that is no function.
    */
   setTimer(delayMs: number, fn: () => void): Timer
-  /** Resolves after `ms`; rejects with `signal.reason` when `signal` aborts, at once if it has. */
+  /** Resolves after `ms` milliseconds; rejects with `signal.reason` when `signal` aborts, at once if it has. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
@@ -39,6 +43,7 @@ export class SystemClock implements Clock {
 
   setTimer(delayMs: number, fn: () => void): Timer {
     if (!Number.isFinite(delayMs)) throw invalidDelay(delayMs)
+    checkFunction('A timer', fn)
     return new SystemTimer(delayMs, fn)
   }
 
@@ -70,6 +75,7 @@ class SystemTimer implements Timer {
   }
 }
 
+/** The clock that is used where none is given. */
 export const systemClock: SystemClock = /* @__PURE__ */ new SystemClock()
 
 /**

@@ -8,7 +8,7 @@
  */
 import * as z from 'zod'
 import { isBinary } from './binary.js'
-import { DecodeError } from './errors.js'
+import { ConfigError, DecodeError } from './errors.js'
 import { MsgpackChecker } from './msgpack-check.js'
 import { MsgpackDecoder } from './msgpack-decode.js'
 import { encodeMsgpack } from './msgpack-encode.js'
@@ -31,11 +31,11 @@ export interface Codec<T> {
 }
 
 export interface MsgpackCodecOptions {
-  /** 1 to 2^30. @default 1_048_576 */
+  /** The longest message that is made or taken, in bytes, 1 to 2^30. @default 1_048_576 */
   maxBytes?: number
   /** Arrays and maps within each other, 1 to 512. @default 32 */
   maxDepth?: number
-  /** Values of a message, arrays and maps included, keys not. @default 65_536 */
+  /** Values of a message, arrays and maps included, keys not; 1 to 2^30. @default 65_536 */
   maxItems?: number
 }
 
@@ -50,6 +50,9 @@ export function msgpackCodec<S extends z.core.$ZodType>(
   options: MsgpackCodecOptions = {},
 ): Codec<z.output<S>> {
   const limits = parseOptions(optionsSchema(), options, 'msgpackCodec')
+  if (!isSchema(schema)) {
+    throw new ConfigError('msgpackCodec', [{ path: 'schema', message: 'expected a schema of zod 4', value: schema }])
+  }
   const { maxBytes } = limits
   const checker = new MsgpackChecker(limits)
   const builder = (decoder ??= new MsgpackDecoder())
@@ -64,6 +67,11 @@ export function msgpackCodec<S extends z.core.$ZodType>(
       return parse(schema, builder.decode(bytes, checker))
     },
   })
+}
+
+/** A schema of zod 3 would be found out only by the first message. */
+function isSchema(schema: unknown): boolean {
+  return typeof schema === 'object' && schema !== null && '_zod' in schema
 }
 
 /** One for all codecs, made with the first: what comes again does so across kinds of messages. */

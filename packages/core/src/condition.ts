@@ -19,6 +19,7 @@ type Attempt = () => unknown
 
 const schema = /* @__PURE__ */ (() => z.strictObject({ clock: runtimeShape.clock }))()
 
+/** Waiting until a claim on a state that others change succeeds. */
 export class Condition {
   readonly #waiters: WaitQueue<unknown, Attempt>
   #attempting = false
@@ -30,6 +31,7 @@ export class Condition {
     this.#waiters = new WaitQueue(clock, () => 'Waiting for a condition')
   }
 
+  /** Those who have no claim yet. */
   get waiting(): number {
     return this.#waiters.size
   }

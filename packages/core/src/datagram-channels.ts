@@ -3,6 +3,7 @@
  * and what arrives goes to whoever holds the channel. The transport stays its owner's: nothing here closes it.
  */
 import * as z from 'zod'
+import { checkMessage } from './arguments.js'
 import { HsError, TransportError } from './errors.js'
 import { ErrorReporter } from './error-reporter.js'
 import { parseOptions } from './options.js'
@@ -20,6 +21,7 @@ export interface DatagramChannelsSnapshot {
 
 const MAX_ID = 255
 
+/** Up to 256 datagram transports on one. */
 export class DatagramChannels {
   readonly #transport: DatagramTransport
   readonly #reporter: ErrorReporter
@@ -51,6 +53,7 @@ export class DatagramChannels {
     return channel
   }
 
+  /** What a dashboard shows. */
   snapshot(): DatagramChannelsSnapshot {
     return Object.freeze({ channels: this.#channels.size, unknown: this.#unknown })
   }
@@ -89,6 +92,7 @@ class Channel implements DatagramTransport {
 
   send(to: string, bytes: Uint8Array): void {
     if (this.#closed) throw new TransportError('CLOSED', `Channel ${this.#id} is closed`, { notExecuted: true })
+    checkMessage(bytes)
     if (bytes.length > this.maxMessageBytes) {
       throw new TransportError(
         'MESSAGE_TOO_LARGE',

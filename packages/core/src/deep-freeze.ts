@@ -3,10 +3,16 @@
  * Other objects (maps, buffers, class instances) are left as they are: they would not be snapshots.
  */
 export function deepFreeze<T>(x: T): T {
-  if (typeof x !== 'object' || x === null || Object.isFrozen(x) || !isPlain(x)) return x
-  Object.freeze(x) // before going down, so that a cycle ends
-  for (const value of Object.values(x)) deepFreeze(value)
+  freezeAll(x, new Set())
   return x
+}
+
+/** What is frozen already may hold what is not: only what was `seen` here is left out, so that a cycle ends. */
+function freezeAll(x: unknown, seen: Set<object>): void {
+  if (typeof x !== 'object' || x === null || seen.has(x) || !isPlain(x)) return
+  seen.add(x)
+  Object.freeze(x)
+  for (const value of Object.values(x)) freezeAll(value, seen)
 }
 
 function isPlain(x: object): boolean {

@@ -33,7 +33,10 @@ export interface DiskFile {
   size(): Promise<number>
   /** Shorter than `length` only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>
-  /** A write beyond the end fills the gap with zeros. */
+  /**
+   * A write beyond the end fills the gap with zeros. `bytes` must stay as they are until it resolves.
+   * @throws HsError `'INVALID_ARGUMENT'` for an offset that is no integer of at least 0, or bytes that are none.
+   */
   write(offset: number, bytes: Uint8Array): Promise<void>
   /** A failure means that what was written may be lost, whatever a later `sync` says. */
   sync(): Promise<void>

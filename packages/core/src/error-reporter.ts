@@ -5,7 +5,8 @@
  */
 import * as z from 'zod'
 import type { Clock } from './clock.js'
-import { logLine, type LogFields, type Logger } from './logger.js'
+import { checkFunction } from './arguments.js'
+import { logLine, mergeFields, type LogFields, type Logger } from './logger.js'
 import { parseOptions } from './options.js'
 import { messageOf } from './plain.js'
 import { runtimeShape, type RuntimeOptions } from './runtime.js'
@@ -15,16 +16,18 @@ import { whenRejected } from './when-rejected.js'
 export type OnError = (error: unknown, context: { source: string } & LogFields) => unknown
 
 export interface ErrorReporterOptions extends RuntimeOptions {
+  /** Told every error, before the logger is. */
   onError?: OnError
   /** Lines logged per source and error code (or name) within `logIntervalMs`, at least 1. @default 5 */
   logBurst?: number
-  /** @default 10_000 */
+  /** In milliseconds, above 0. @default 10_000 */
   logIntervalMs?: number
 }
 
 export interface ErrorReporterSnapshot {
+  /** Errors reported so far. */
   readonly total: number
-  /** Of the first 1,000 sources. */
+  /** The same by source, of the first 1,000 sources. */
   readonly bySource: Readonly<Record<string, number>>
   /** Errors that neither the logger nor the console took. */
   readonly lost: number
@@ -54,6 +57,7 @@ interface LogWindow {
   suppressed: number
 }
 
+/** Counts, hands on and logs the errors that nobody awaits; throttles their lines in the log. */
 export class ErrorReporter {
   readonly #clock: Clock
   readonly #logger: Logger
@@ -66,6 +70,7 @@ export class ErrorReporter {
   #total = 0
   #lost = 0
 
+  /** @throws ConfigError */
   constructor(options: ErrorReporterOptions = {}) {
     const { clock, logger, onError, logBurst, logIntervalMs } = parseOptions(schema, options, 'ErrorReporter')
     this.#clock = clock
@@ -75,8 +80,17 @@ export class ErrorReporter {
     this.#logIntervalMs = logIntervalMs
   }
 
-  /** Never throws. */
+  /**
+   * Counts the error, gives it to `onError`, logs it. Never throws.
+   * @param source what failed: `'pool.connect'`
+   * @param fields added to the line and to the context of `onError`; `source` and `err` are not theirs to set
+   */
   report(source: string, error: unknown, fields?: LogFields): void {
+    this.#report(source, error, fields === undefined ? undefined : mergeFields({}, fields))
+  }
+
+  /** With fields that can be read. */
+  #report(source: string, error: unknown, fields: LogFields | undefined): void {
     this.#total++
     const record = this.#recordOf(source)
     record.count++
@@ -96,9 +110,12 @@ export class ErrorReporter {
   }
 
   /**
-   * Wraps a callback: what it throws, or what its promise rejects with, is reported under `source`. Never throws.
+   * Wraps a callback: what it throws, or what its promise rejects with, is reported under `source`. What this returns
+   * never throws.
+   * @throws HsError `'INVALID_ARGUMENT'` if `fn` is no function
    */
   guard<A extends unknown[]>(source: string, fn: (...args: A) => unknown, fields?: LogFields): (...args: A) => void {
+    checkFunction(source, fn)
     return (...args) => {
       try {
         whenRejected(fn(...args), (error) => this.report(source, error, fields))

@@ -23,8 +23,11 @@ export interface HsErrorJson {
   readonly cause?: { readonly name: string; readonly message: string; readonly code?: string }
 }
 
+/** An error of this library. `code` says what happened, for programs; the message says it for people. */
 export class HsError extends Error {
+  /** Stable, in capitals: `'TIMEOUT'`. */
   readonly code: string
+  /** Facts for programs; frozen. Empty if there are none. */
   readonly details: Readonly<Record<string, unknown>>
 
   static {
@@ -86,6 +89,7 @@ export interface ConfigIssue {
 export class ConfigError extends HsError {
   readonly issues: readonly ConfigIssue[]
 
+  /** @param owner the class or function whose options these are */
   constructor(owner: string, issues: readonly ConfigIssue[]) {
     const shown = Object.freeze(issues.map((issue) => Object.freeze(redactIssue(issue))))
     super('CONFIG_INVALID', `${owner}: ${shown.map(issueText).join('; ')}`, { details: { owner, issues: shown } })
@@ -130,6 +134,7 @@ function readWithin(value: object, key: string, depth: number): unknown {
   }
 }
 
+/** Too long, too deep, too many values, malformed, not plain data, not what the schema says. */
 export type DecodeReason = 'size' | 'depth' | 'items' | 'syntax' | 'forbidden' | 'schema'
 
 export interface DecodeErrorOptions {
@@ -142,7 +147,9 @@ export interface DecodeErrorOptions {
 
 /** Input that is not what it should be (`'DECODE_ERROR'`); whoever threw it has changed nothing. */
 export class DecodeError extends HsError {
+  /** Which check refused it. */
   readonly reason: DecodeReason
+  /** Where in the decoded value, for a `'schema'` failure. */
   declare readonly path?: string
 
   constructor(message: string, options: DecodeErrorOptions = {}) {
@@ -158,6 +165,7 @@ export class TimeoutError extends HsError {
   readonly operation: string
   readonly timeoutMs: number
 
+  /** @param operation what did not finish: `'read of the lease'` */
   constructor(operation: string, timeoutMs: number) {
     super('TIMEOUT', `${operation} did not finish within ${timeoutMs} ms`, { details: { operation, timeoutMs } })
     this.operation = operation
@@ -170,6 +178,7 @@ export class LimitError extends HsError {
   readonly limit: number
   declare readonly actual?: number
 
+  /** @param what what is bounded: `'Bytes of a message'` */
   constructor(what: string, limit: number, actual?: number) {
     const found = actual === undefined ? '' : `, found ${actual}`
     super('LIMIT_EXCEEDED', `${what}: at most ${limit} allowed${found}`, {
@@ -182,6 +191,7 @@ export class LimitError extends HsError {
 
 /** Used after it was closed or stopped (`'CLOSED'`). */
 export class ClosedError extends HsError {
+  /** @param what what was used: `'TaskScope worker'` */
   constructor(what: string) {
     super('CLOSED', `${what} is closed`, { details: { what } })
   }
@@ -214,8 +224,11 @@ export interface TransportErrorOptions extends HsErrorOptions {
 /** What every transport throws, real or simulated. */
 export class TransportError extends HsError {
   declare readonly code: TransportErrorCode
+  /** True only if the request cannot have run at the peer. */
   readonly notExecuted: boolean
+  /** The code of the error that the peer's handler threw. */
   declare readonly remoteCode?: string
+  /** When the peer says it makes sense to ask again, in milliseconds from then. */
   declare readonly retryAfterMs?: number
 
   constructor(code: TransportErrorCode, message: string, options: TransportErrorOptions = {}) {

@@ -24,23 +24,27 @@ const variants = ['-8', '-9', '-a', '-b'] as const
 /** The 4,096 triples of hex digits, made with the first generator. */
 let triples: readonly string[] | undefined
 
+export type IdGeneratorOptions = RuntimeOptions
+
+/** Makes UUIDs of version 7, each greater as text than the one before. */
 export class IdGenerator {
   readonly #clock: Clock
   readonly #random: Random
   readonly #triples: readonly string[]
-  #ms = 0
+  #ms = -1
   #counter = COUNTER_MAX
   /** What all ids of this millisecond begin with. */
   #prefix = timePrefix(0)
 
   /** @throws ConfigError */
-  constructor(options: RuntimeOptions = {}) {
+  constructor(options: IdGeneratorOptions = {}) {
     const { clock, random } = parseOptions(schema, options, 'IdGenerator')
     this.#clock = clock
     this.#random = random
     this.#triples = triples ??= Array.from({ length: COUNTER_MAX + 1 }, (_, n) => n.toString(16).padStart(3, '0'))
   }
 
+  /** 36 characters, lower case. */
   next(): string {
     const wallMs = Math.floor(this.#clock.wallNow())
     if (wallMs > this.#ms) this.#moveTo(wallMs)

@@ -31,7 +31,7 @@ export { deferred, type Deferred } from './deferred.js'
 export * from './words.js'
 export * from './brand.js'
 export { newNodeId, parseNodeId, supersedes, type NewNodeIdOptions, type NodeId, type ParsedNodeId } from './node-id.js'
-export { IdGenerator } from './id-generator.js'
+export { IdGenerator, type IdGeneratorOptions } from './id-generator.js'
 export { formatAddress, parseAddress, type Address, type ParseAddressOptions } from './address.js'
 export {
   observeSnapshot,

@@ -30,6 +30,7 @@ export interface KeyedMutexOptions {
 const schema = /* @__PURE__ */ (() =>
   z.strictObject({ clock: runtimeShape.clock, maxWaitersPerKey: z.int().min(0).default(10_000) }))()
 
+/** One section at a time per key, in order of arrival. Not re-entrant. */
 export class KeyedMutex<K = string> {
   readonly #clock: Clock
   readonly #maxWaitersPerKey: number

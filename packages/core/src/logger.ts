@@ -4,7 +4,7 @@
  */
 import * as z from 'zod'
 import { parseOptions } from './options.js'
-import { toJsonLine } from './plain.js'
+import { toJsonLine, toPlain } from './plain.js'
 
 /** An error goes under the key `err`. */
 export type LogFields = Record<string, unknown>
@@ -88,12 +88,13 @@ export function logLine(level: LogLevel, message: string, fields: LogFields): st
   return toJsonLine({ ...fields, level, message, 'field.level': fieldLevel, 'field.message': fieldMessage })
 }
 
-/** Own enumerable fields of both; a getter that throws becomes text here, for a spread would pass the throw on. */
-function mergeFields(base: LogFields, added: LogFields | undefined): LogFields {
+/** Own enumerable fields of both. Where a getter throws, the added ones become plain data, and that getter text. */
+export function mergeFields(base: LogFields, added: LogFields | undefined): LogFields {
   try {
     return { ...base, ...added }
   } catch {
-    return { ...base, fields: added }
+    const plain = toPlain(added)
+    return typeof plain === 'object' && plain !== null ? { ...base, ...plain } : { ...base, fields: plain }
   }
 }
 

@@ -7,10 +7,11 @@ import type { Brand } from './brand.js'
 import { DecodeError, HsError, LimitError } from './errors.js'
 import { resolveRuntime, type RuntimeOptions } from './runtime.js'
 
+/** `name@generation`; of two with the same name the greater text is the later process. */
 export type NodeId = Brand<string, 'NodeId'>
 
 export interface NewNodeIdOptions extends RuntimeOptions {
-  /** A generation that the new one must be above. */
+  /** A generation that the new one must be above, an integer from 0 to 2^53 - 1. */
   after?: number
 }
 
@@ -28,6 +29,7 @@ const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const nodeIdPattern = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})@([0-9a-z]{11})$/
 
 /**
+ * An id for a process that starts now.
  * @param name `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`.
  * @throws HsError `'INVALID_ARGUMENT'` for another name, or an `after` that is not a non-negative safe integer;
  *   LimitError when generations are used up (the year 2093, or `after` at 2^53 - 1).
@@ -48,7 +50,7 @@ export function newNodeId(name: string, options: NewNodeIdOptions = {}): NodeId 
   return `${name}@${generation.toString(36).padStart(DIGITS, '0')}` as NodeId
 }
 
-/** @throws DecodeError for anything that `newNodeId` does not make. */
+/** Name and generation of an id. @throws DecodeError for anything that `newNodeId` does not make. */
 export function parseNodeId(text: string): ParsedNodeId {
   const [, name, digits] = (typeof text === 'string' && nodeIdPattern.exec(text)) || []
   const generation = digits === undefined ? NaN : parseInt(digits, 36)

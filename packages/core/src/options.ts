@@ -9,6 +9,7 @@ import { ConfigError, type ConfigIssue } from './errors.js'
 type Issue = z.$ZodIssue
 
 /**
+ * Checks options by a schema, and fills in its defaults.
  * @param schema any zod 4 schema, `zod/mini` included.
  * @param value the options; `undefined` is `{}`.
  * @param owner the class or function whose options these are.

@@ -7,14 +7,15 @@ import { HsError } from './errors.js'
 import { parseOptions } from './options.js'
 import type { Random } from './random.js'
 
+/** How often, and after which waits, a failed task runs again; the waits are random. */
 export interface RestartPolicy {
-  /** Failures within `windowMs` that are followed by a restart; one more ends the task. @default 5 */
+  /** Failures within `windowMs` that are followed by a restart; one more ends the task. 0 or more. @default 5 */
   maxRestarts?: number
-  /** @default 60_000 */
+  /** How long a failure counts, in milliseconds, above 0. @default 60_000 */
   windowMs?: number
-  /** Shortest wait before a restart. @default 100 */
+  /** Shortest wait before a restart, in milliseconds, 0 or more. @default 100 */
   minMs?: number
-  /** Longest wait before a restart. @default 30_000 */
+  /** Longest wait before a restart, in milliseconds, at least `minMs`; it doubles up to here. @default 30_000 */
   maxMs?: number
 }
 

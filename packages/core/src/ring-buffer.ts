@@ -9,6 +9,7 @@ const MIN_SLOTS = 8
 
 const schema = /* @__PURE__ */ (() => z.strictObject({ capacity: z.int().min(1) }))()
 
+/** The latest `capacity` items, in order. */
 export class RingBuffer<T> implements Iterable<T> {
   readonly capacity: number
   /** The items stand from `#head` on, around the end. Free slots hold undefined, so that nothing is kept alive. */

@@ -30,6 +30,7 @@ export interface SemaphoreOptions {
 const schema = /* @__PURE__ */ (() =>
   z.strictObject({ permits: z.int().min(0), clock: runtimeShape.clock, maxWaiters: z.int().min(0).default(10_000) }))()
 
+/** At most `permits` at a time, in order of arrival. */
 export class Semaphore {
   readonly #waiters: LockQueue
   readonly #giveBack = () => this.#release()
@@ -46,6 +47,7 @@ export class Semaphore {
     this.#waiters = new WaitQueue(clock, () => 'Waiting for a permit', maxWaiters)
   }
 
+  /** How many may hold one at a time; see `resize`. */
   get permits(): number {
     return this.#permits
   }
@@ -60,6 +62,7 @@ export class Semaphore {
     return this.#inUse
   }
 
+  /** Those who wait for a permit. */
   get waiting(): number {
     return this.#waiters.size
   }

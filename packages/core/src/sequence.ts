@@ -8,6 +8,7 @@ import { parseOptions } from './options.js'
 
 const schema = /* @__PURE__ */ (() => z.strictObject({ start: z.int().min(0).default(0) }))()
 
+/** A number that only rises. */
 export class Sequence {
   #current: number
 
@@ -19,6 +20,7 @@ export class Sequence {
     this.#current = parseOptions(schema, { start }, 'Sequence').start
   }
 
+  /** The last number given, seen or accepted. */
   get current(): number {
     return this.#current
   }

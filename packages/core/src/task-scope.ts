@@ -3,6 +3,7 @@
  * task, timer or listener behind. As in Trio's nurseries and Erlang's supervisors, nothing outlives its scope.
  */
 import * as z from 'zod'
+import { checkFunction } from './arguments.js'
 import { deepFreeze } from './deep-freeze.js'
 import { deferred } from './deferred.js'
 import { ErrorReporter, type OnError } from './error-reporter.js'
@@ -22,9 +23,9 @@ export interface TaskScopeOptions extends RuntimeOptions {
   reporter?: ErrorReporter
   /** Stops the scope when it aborts. */
   signal?: AbortSignal
-  /** How long `stop` waits for tasks that run. @default 10_000 */
+  /** How long `stop` waits for tasks that run, in milliseconds, 0 or more. @default 10_000 */
   stopTimeoutMs?: number
-  /** Live tasks at a time, and children. @default 10_000 */
+  /** Live tasks at a time, and children; at least 1. @default 10_000 */
   maxTasks?: number
 }
 
@@ -86,6 +87,7 @@ const everySchema = /* @__PURE__ */ (() =>
 
 type Settings = Omit<z.output<typeof schema>, 'onError' | 'reporter' | 'signal'> & { readonly reporter: ErrorReporter }
 
+/** An owner of background tasks: reports their failures, ends them all with `stop`. */
 export class TaskScope implements AsyncDisposable {
   readonly name: string
   readonly #settings: Settings
@@ -100,7 +102,10 @@ export class TaskScope implements AsyncDisposable {
   #failed = 0
   #recentFailures: { name: string; message: string }[] = []
 
-  /** @throws ConfigError */
+  /**
+   * @param name stands in reports, before the names of its tasks
+   * @throws ConfigError
+   */
   constructor(name: string, options: TaskScopeOptions = {}) {
     const { onError, reporter, signal, ...settings } = parseOptions(schema, options, 'TaskScope')
     const { clock, random, logger } = settings
@@ -122,9 +127,11 @@ export class TaskScope implements AsyncDisposable {
   /**
    * Starts `run` within this call. A failure is reported as `scope.task`; a synchronous throw is one too.
    * @param run is given the task's signal: of the scope's `stop` and of the task's own `cancel`.
-   * @throws ClosedError after `stop`, LimitError at `maxTasks`, ConfigError for a bad restart policy.
+   * @throws ClosedError after `stop`, LimitError at `maxTasks`, ConfigError for a bad restart policy, HsError
+   *   `'INVALID_ARGUMENT'` if `run` is no function.
    */
   spawn<T>(name: string, run: (signal: AbortSignal) => T | Promise<T>, options: SpawnOptions = {}): Task<T> {
+    checkFunction(`Task ${name}`, run)
     const restarts = options.restart === undefined ? null : new RestartCounter(options.restart, this.#settings.random)
     const task = this.#add<T>(name)
     this.#run(task, run, restarts)
@@ -133,9 +140,10 @@ export class TaskScope implements AsyncDisposable {
 
   /**
    * Runs `run` again and again, never two at a time; an error is reported and the next tick comes all the same.
-   * @param intervalMs fixed: ticks at start + k x interval, those missed by a long run left out. A function is called
+   * @param intervalMs in milliseconds, above 0. Fixed: ticks at start + k x interval, those missed by a long run left out. A function is called
    *   before each wait, and the wait counts from then; if it fails, that is reported and its last interval used again.
-   * @throws HsError `'INVALID_ARGUMENT'` unless the interval is positive and finite; ClosedError, LimitError, ConfigError.
+   * @throws HsError `'INVALID_ARGUMENT'` unless the interval is positive and finite and `run` a function; ClosedError,
+   *   LimitError, ConfigError.
    */
   every(
     name: string,
@@ -143,6 +151,7 @@ export class TaskScope implements AsyncDisposable {
     run: (signal: AbortSignal) => void | Promise<void>,
     options: EveryOptions = {},
   ): Task<void> {
+    checkFunction(`Task ${name}`, run)
     const { clock, random } = this.#settings
     const { immediate, jitter } = parseOptions(everySchema, options, 'TaskScope.every')
     const grid = new TickGrid(intervalMs, jitter, random, clock.now())
@@ -211,10 +220,12 @@ export class TaskScope implements AsyncDisposable {
     return stopped.promise
   }
 
+  /** `stop()`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop()
   }
 
+  /** What a dashboard shows: plain and frozen. */
   snapshot(): TaskScopeSnapshot {
     return deepFreeze({
       name: this.name,

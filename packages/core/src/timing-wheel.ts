@@ -5,6 +5,7 @@
  * Source: Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987); see `TimerSlots`.
  */
 import * as z from 'zod'
+import { checkFunction } from './arguments.js'
 import type { Clock, Timer } from './clock.js'
 import { ErrorReporter, type OnError } from './error-reporter.js'
 import { ClosedError, HsError } from './errors.js'
@@ -46,6 +47,7 @@ export interface WheelTimer extends Timer {
   reschedule(delayMs: number): void
 }
 
+/** Any number of timers over one timer of the clock. */
 export class TimingWheel {
   readonly tickMs: number
   readonly #engine: Engine
@@ -74,7 +76,7 @@ export class TimingWheel {
    * @throws HsError `'INVALID_ARGUMENT'`, ClosedError after `stop`
    */
   schedule(delayMs: number, fn: () => void): WheelTimer {
-    if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', 'A timer needs a function to call')
+    checkFunction('A timer', fn)
     const entry = new Entry(this.#engine, fn)
     this.#engine.set(entry, delayMs)
     return entry
@@ -85,6 +87,7 @@ export class TimingWheel {
     this.#engine.stop()
   }
 
+  /** What a dashboard shows. */
   snapshot(): TimingWheelSnapshot {
     const { scheduled, fired } = this.#engine
     const { size, tickMs } = this

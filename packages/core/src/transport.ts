@@ -7,14 +7,17 @@
 export interface DatagramTransport {
   /** Where others reach this one: `host:port`. */
   readonly address: string
+  /** The longest message that `send` takes. */
   readonly maxMessageBytes: number
   /**
    * Fire and forget: what the network does with it is silent. The caller may reuse `bytes` afterwards.
-   * @throws TransportError for misuse: `'MESSAGE_TOO_LARGE'`, `'INVALID_ARGUMENT'` (the address), `'CLOSED'`.
+   * @throws TransportError for misuse: `'MESSAGE_TOO_LARGE'`, `'INVALID_ARGUMENT'` (the address, or bytes that are none),
+   *   `'CLOSED'`.
    */
   send(to: string, bytes: Uint8Array): void
   /** A second call replaces the first handler. The bytes belong to the handler. */
   onMessage(fn: (from: string, bytes: Uint8Array) => void): void
+  /** Gives the address back; idempotent. */
   close(): Promise<void>
 }
 
@@ -45,7 +48,7 @@ export interface RpcCall {
 export type RpcHandler = (body: Uint8Array, from: PeerIdentity, call: RpcCall) => Uint8Array | Promise<Uint8Array>
 
 export interface RpcRequestOptions {
-  /** @default 30_000 */
+  /** How long to wait for the answer, in milliseconds. @default 30_000 */
   timeoutMs?: number
   /** Aborting rejects with `'CANCELLED'`, whose `cause` is the signal's reason. */
   signal?: AbortSignal
@@ -53,6 +56,7 @@ export interface RpcRequestOptions {
 
 /** Requests with an answer: TCP, TLS. */
 export interface RpcTransport {
+  /** Where others reach this one: `host:port`. */
   readonly address: string
   /** @throws TransportError, whose `notExecuted` tells whether repeating is safe. */
   request(to: string, method: string, body: Uint8Array, options?: RpcRequestOptions): Promise<Uint8Array>
@@ -60,5 +64,6 @@ export interface RpcTransport {
   notify(to: string, method: string, body: Uint8Array): Promise<void>
   /** A second call for the same method replaces the first. */
   handle(method: string, fn: RpcHandler): void
+  /** Ends what is in flight (`'CLOSED'` here, `'CONNECTION_LOST'` at peers) and gives the address back; idempotent. */
   close(): Promise<void>
 }

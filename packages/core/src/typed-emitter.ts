@@ -3,6 +3,7 @@
  * with, is reported under `owner.event`; the other listeners run. What `events` is everywhere in this library.
  */
 import { EventEmitter } from 'eventemitter3'
+import { checkFunction } from './arguments.js'
 import type { ErrorReporter } from './error-reporter.js'
 import type { LogFields } from './logger.js'
 import { whenRejected } from './when-rejected.js'
@@ -20,19 +21,24 @@ interface Registration {
   original?: unknown
 }
 
+/** Events with typed arguments; a listener cannot throw into the emitter. */
 export class TypedEmitter<E extends EventArguments<E>> {
   readonly #emitter = new EventEmitter()
   readonly #owner: string
   readonly #reporter: ErrorReporter
   readonly #describe: (<K extends keyof E>(name: K, args: E[K]) => LogFields) | undefined
 
+  /**
+   * @param owner what emits; what a listener throws is reported under `owner.event`
+   * @param reporter where it is reported
+   */
   constructor(owner: string, reporter: ErrorReporter, options: TypedEmitterOptions<E> = {}) {
     this.#owner = owner
     this.#reporter = reporter
     this.#describe = options.describe
   }
 
-  /** Returns what takes this registration away again. */
+  /** Returns what takes this registration away again. @throws HsError `'INVALID_ARGUMENT'` if `listener` is no function */
   on<K extends keyof E & string>(name: K, listener: (...args: E[K]) => unknown): () => void {
     const registration = this.#register(name, listener)
     this.#emitter.on(name, registration)
@@ -66,6 +72,7 @@ export class TypedEmitter<E extends EventArguments<E>> {
   }
 
   #register<K extends keyof E & string>(name: K, listener: (...args: E[K]) => unknown): Registration {
+    checkFunction(`A listener of ${this.#owner}.${name}`, listener)
     const registration: Registration = (...args) => {
       try {
         whenRejected(listener(...(args as E[K])), (error) => this.#report(name, args as E[K], error))

@@ -3,6 +3,7 @@
  * Once the call has settled, neither a timer nor a listener of it is left.
  */
 import { unwatchAbort, watchAbort } from './abort-watch.js'
+import { checkFunction } from './arguments.js'
 import { systemClock, type Clock, type Timer } from './clock.js'
 import { HsError, TimeoutError } from './errors.js'
 
@@ -16,9 +17,9 @@ export interface WithTimeoutOptions {
 /**
  * Runs `fn`, which must heed its signal to stop early: work that does not is left to itself, its result is dropped.
  * @param operation names the work in the error: `'read of the lease'`.
- * @param timeoutMs `Infinity` is no limit; 0 or less fails unless `fn` is done at once.
+ * @param timeoutMs in milliseconds; `Infinity` is no limit; 0 or less fails unless `fn` is done at once.
  * @throws TimeoutError (as a rejection), or what `fn` throws, or the reason of `options.signal`;
- *   HsError `'INVALID_ARGUMENT'` if `timeoutMs` is not a number.
+ *   HsError `'INVALID_ARGUMENT'` if `timeoutMs` is not a number or `fn` no function.
  */
 export function withTimeout<T>(
   operation: string,
@@ -33,6 +34,7 @@ export function withTimeout<T>(
       reject(signal.reason)
       return
     }
+    checkFunction(operation, fn)
     const controller = new AbortController()
     let timer: Timer | undefined
     const leave = () => {

@@ -50,6 +50,35 @@ describe('ErrorReporter.report (CORE-15)', () => {
     },
   )
 
+  it('survives fields that cannot be read, and still logs the error with those that can', () => {
+    const seen: unknown[] = []
+    const reporter = new ErrorReporter({ clock, logger, onError: (error, context) => void seen.push([error, context]) })
+    const error = new Error('broke')
+    const fields = {
+      get secret(): string {
+        throw new Error('no access')
+      },
+      peer: 'a',
+    }
+    reporter.report('x', error, fields)
+    reporter.guard(
+      'y',
+      () => {
+        throw error
+      },
+      fields,
+    )()
+    const readable = { secret: '[Throws: no access]', peer: 'a' }
+    expect(seen).toEqual([
+      [error, { source: 'x', ...readable }],
+      [error, { source: 'y', ...readable }],
+    ])
+    expect(logger.entries.map((entry) => entry.fields)).toEqual([
+      { source: 'x', err: error, ...readable },
+      { source: 'y', err: error, ...readable },
+    ])
+  })
+
   it('survives an error that cannot be read', () => {
     const unreadable = new Proxy(
       {},

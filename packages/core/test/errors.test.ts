@@ -232,6 +232,12 @@ describe('deepFreeze', () => {
     expect(deepFreeze(5)).toBe(5)
   })
 
+  it('goes on below what is frozen already', () => {
+    const value = Object.freeze({ list: Object.freeze([{ b: 1 }]), inner: { c: {} } })
+    deepFreeze(value)
+    expect([value.list[0], value.inner, value.inner.c].every(Object.isFrozen)).toBe(true)
+  })
+
   it('leaves other objects alone and ends on cycles', () => {
     const map = new Map()
     const value: Record<string, unknown> = {

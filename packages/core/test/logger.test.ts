@@ -137,6 +137,21 @@ describe('consoleLogger (CORE-11)', () => {
     expect(line(proxy)).toMatchObject({ level: 'error', message: 'it broke' })
   })
 
+  it('keeps the other fields in their place when a getter throws', () => {
+    const fields = {
+      get secret(): string {
+        throw new Error('no access')
+      },
+      err: new Error('broke'),
+      fine: 1,
+    }
+    expect(line(fields)).toMatchObject({ secret: '[Throws: no access]', err: { message: 'broke' }, fine: 1 })
+    consoleLogger({ fields: { node: 'a' } })
+      .child(fields)
+      .error('x')
+    expect(JSON.parse(String(written[1]!.args[0]))).toMatchObject({ node: 'a', fine: 1, err: { message: 'broke' } })
+  })
+
   it('keeps a line bounded, in depth and in items', () => {
     let deep: unknown = 'bottom'
     for (let i = 0; i < 1_000; i++) deep = { deep }

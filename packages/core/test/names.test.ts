@@ -144,6 +144,15 @@ describe('IdGenerator (CORE-38)', () => {
     expect(new IdGenerator().next()).toMatch(pattern)
   })
 
+  it('shows the time from the first millisecond of the epoch on', () => {
+    const clock = new VirtualClock({ wallStartMs: 0 })
+    const ids = new IdGenerator({ clock })
+    expect(IdGenerator.timeOf(ids.next())).toBe(0)
+    expect(counterOf(new IdGenerator({ clock }).next())).toBeLessThan(2_048)
+    clock.advance(1)
+    expect(IdGenerator.timeOf(ids.next())).toBe(1)
+  })
+
   it('starts the counter anew each millisecond, at random below 2048', () => {
     const clock = new VirtualClock()
     const ids = new IdGenerator({ clock, random: new SeededRandom(2) })

@@ -6,6 +6,7 @@
 import { mkdir, open, readdir, rename, unlink, type FileHandle } from 'node:fs/promises'
 import { constants } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { checkBytes } from '../arguments.js'
 import type { Disk, DiskFile, DiskOpenOptions } from '../disk.js'
 import { checkDiskCount, checkDiskName, isDiskName, missingFile } from '../disk-arguments.js'
 import { ClosedError, HsError } from '../errors.js'
@@ -16,6 +17,7 @@ const LOCK_NAME = '.lock'
 /** A read that asks for more is first cut to the size of the file, so that no buffer is made for what is not there. */
 const LARGE_READ = 1_048_576
 
+/** The files of one folder of the file system. Made by `NodeDisk.open`. */
 export class NodeDisk implements Disk {
   readonly #folder: string
 
@@ -116,6 +118,7 @@ class NodeFile implements DiskFile {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     checkDiskCount('offset', offset)
+    checkBytes('write', bytes)
     const handle = this.#open()
     let done = 0
     while (done < bytes.length) {

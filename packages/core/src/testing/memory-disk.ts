@@ -3,10 +3,12 @@
  * file survives its renaming and removal. What a crash may take away is the business of `@hs/sim`'s disk.
  */
 
+import { checkBytes } from '../arguments.js'
 import type { Disk, DiskFile, DiskOpenOptions } from '../disk.js'
 import { checkDiskCount, checkDiskName, missingFile } from '../disk-arguments.js'
 import { ClosedError, HsError } from '../errors.js'
 
+/** A folder in memory that never fails. */
 export class MemoryDisk implements Disk {
   readonly #files = new Map<string, MemoryContent>()
   #locked = false
@@ -107,6 +109,7 @@ class MemoryFile implements DiskFile {
 
   async write(offset: number, bytes: Uint8Array): Promise<void> {
     checkDiskCount('offset', offset)
+    checkBytes('write', bytes)
     this.#open().write(offset, bytes)
   }
 

@@ -18,6 +18,7 @@ export interface MemoryLogEntry {
 
 const optionsSchema = () => z.strictObject({ maxEntries: z.int().min(1).default(10_000) })
 
+/** Keeps the newest messages for tests to look at. */
 export class MemoryLogger implements Logger {
   readonly #maxEntries: number
   readonly #entries: MemoryLogEntry[] = []

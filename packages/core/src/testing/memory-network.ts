@@ -9,6 +9,7 @@
 
 import * as z from 'zod'
 import { parseAddress } from '../address.js'
+import { checkMessage } from '../arguments.js'
 import type { Clock } from '../clock.js'
 import { ErrorReporter } from '../error-reporter.js'
 import { HsError, TransportError } from '../errors.js'
@@ -38,6 +39,7 @@ export interface MemoryWire {
 
 const done = Promise.resolve()
 
+/** A network within the process that loses nothing. */
 export class MemoryNetwork {
   readonly #datagrams = new Map<string, MemoryDatagram>()
   /** Every address that was ever held, for those that are no `host:port`: silence, not misuse, after they close. */
@@ -118,6 +120,7 @@ class MemoryDatagram implements DatagramTransport {
   send(to: string, bytes: Uint8Array): void {
     if (this.#closed) throw new TransportError('CLOSED', `${this.address} is closed`, { notExecuted: true })
     this.#wire.checkAddress(to)
+    checkMessage(bytes)
     if (bytes.length > MAX_DATAGRAM_BYTES) {
       throw new TransportError(
         'MESSAGE_TOO_LARGE',

@@ -3,6 +3,7 @@
  * signal, or the end of either transport. Whoever serves it learns by `call.signal` that nobody waits any more.
  */
 
+import { checkFunction, checkMessage } from '../arguments.js'
 import type { Timer } from '../clock.js'
 import { HsError, TransportError, type TransportErrorCode, type TransportErrorOptions } from '../errors.js'
 import type { PeerIdentity, RpcCall, RpcHandler, RpcRequestOptions, RpcTransport } from '../transport.js'
@@ -37,7 +38,7 @@ export class MemoryRpc implements RpcTransport {
 
   async request(to: string, method: string, body: Uint8Array, options: RpcRequestOptions = {}): Promise<Uint8Array> {
     const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options
-    this.#check(to, method)
+    this.#check(to, method, body)
     if (!Number.isFinite(timeoutMs) || timeoutMs < 0)
       throw failure('INVALID_ARGUMENT', `timeoutMs is milliseconds, found ${timeoutMs}`, { notExecuted: true })
     if (signal?.aborted)
@@ -54,7 +55,7 @@ export class MemoryRpc implements RpcTransport {
 
   /** What nobody holds or handles is lost; what the handler throws is logged. */
   async notify(to: string, method: string, body: Uint8Array): Promise<void> {
-    this.#check(to, method)
+    this.#check(to, method, body)
     const sent = body.slice()
     const deadline = this.#wire.clock.now() + DEFAULT_TIMEOUT_MS
     this.#wire.carry(() => {
@@ -80,6 +81,7 @@ export class MemoryRpc implements RpcTransport {
 
   handle(method: string, fn: RpcHandler): void {
     checkMethod(method)
+    checkFunction(`The handler of ${method}`, fn)
     this.#handlers.set(method, fn)
   }
 
@@ -106,10 +108,11 @@ export class MemoryRpc implements RpcTransport {
     this.#serving.delete(call)
   }
 
-  #check(to: string, method: string): void {
+  #check(to: string, method: string, body: Uint8Array): void {
     if (this.#closed) throw failure('CLOSED', `${this.address} is closed`, { notExecuted: true })
     this.#wire.checkAddress(to)
     checkMethod(method)
+    checkMessage(body)
   }
 
   /** The request is at its destination: an answer of one kind or another goes back. */

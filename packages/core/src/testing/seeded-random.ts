@@ -7,6 +7,7 @@ import { ConfigError } from '../errors.js'
 import type { Random } from '../random.js'
 import { Xoshiro128 } from '../xoshiro.js'
 
+/** Dice that fall the same way for the same seed. */
 export class SeededRandom implements Random {
   /** The seed as 64 bits, in 16 hex digits. As a string it is a seed too, but another one: strings are hashed. */
   readonly seed: string

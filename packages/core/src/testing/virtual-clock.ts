@@ -5,6 +5,7 @@
  */
 
 import * as z from 'zod'
+import { checkFunction } from '../arguments.js'
 import type { Clock, Timer } from '../clock.js'
 import { invalidDelay, sleepOn } from '../clock.js'
 import { HsError, TimeoutError } from '../errors.js'
@@ -47,6 +48,7 @@ const makeSchema = () =>
 type Next = () => number
 const DONE = NaN
 
+/** A clock that stands still until it is advanced, and then fires what is due in the right order. */
 export class VirtualClock implements Clock {
   readonly #queue = new TimerQueue()
   readonly #maxPerInstant: number
@@ -67,6 +69,7 @@ export class VirtualClock implements Clock {
     this.#maxPerInstant = maxTimersPerInstant
   }
 
+  /** Virtual milliseconds; during a timer's callback, the time at which it was due. */
   now(): number {
     return this.#now
   }
@@ -75,9 +78,10 @@ export class VirtualClock implements Clock {
     return Math.floor(this.#wallBase + (this.#now - this.#wallBaseAt))
   }
 
-  /** @throws HsError `'INVALID_ARGUMENT'` for NaN and Infinity */
+  /** @throws HsError `'INVALID_ARGUMENT'` for NaN and Infinity, and for an `fn` that is no function */
   setTimer(delayMs: number, fn: () => void): Timer {
     if (!Number.isFinite(delayMs)) throw invalidDelay(delayMs)
+    checkFunction('A timer', fn)
     return this.#queue.add(this.#now, delayMs > 0 ? this.#now + delayMs : this.#now, fn)
   }
 
@@ -130,7 +134,7 @@ export class VirtualClock implements Clock {
 
   /**
    * Fires timer after timer until `condition()` is true, which is asked before the first and after every one.
-   * Rejects with `TimeoutError` if `limitMs` passes or no timer is left, and with what callbacks threw.
+   * Rejects with `TimeoutError` if `limitMs` passes or no timer is left, with what callbacks threw, and like `advance`.
    */
   async runUntil(condition: () => boolean, options: RunOptions = {}): Promise<void> {
     await this.#runUntil('VirtualClock.runUntil', condition, options)
