@@ -5,6 +5,7 @@
 import { HsError, formatAddress } from '@hs/core'
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { handlesReleased } from './released-handles.js'
 import { SOCKET_HIGH_WATER_BYTES } from './socket-writer.js'
 
 export interface SocketLayer {
@@ -50,8 +51,13 @@ async function listenOn(
   return {
     host: bound.address,
     port: bound.port,
-    close: () => new Promise((resolve, reject) => server.close((error) => (error ? reject(error) : resolve()))),
+    close: () => closeServer(server),
   }
+}
+
+async function closeServer(server: Server): Promise<void> {
+  await new Promise<void>((resolve, reject) => server.close((error) => (error ? reject(error) : resolve())))
+  await handlesReleased()
 }
 
 function acceptSocket(socket: Socket, onSocket: AcceptSocket): void {

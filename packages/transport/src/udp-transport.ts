@@ -25,6 +25,7 @@ import { PLAIN_HEADER_BYTES, datagramForm, hasLabelOf, plainHeader } from './dat
 import { DatagramRejections, type DatagramRejection } from './datagram-rejections.js'
 import { DatagramSender, type SendTotals } from './datagram-sender.js'
 import { IpEndpoints, endpointText, type IpEndpoint } from './ip-endpoints.js'
+import { handlesReleased } from './released-handles.js'
 import { invalidArgument } from './transport-errors.js'
 
 export interface UdpTransportOptions extends RuntimeOptions {
@@ -229,6 +230,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     if (open === null) return
     open.sender.flush()
     await new Promise<void>((resolve) => open.socket.close(resolve))
+    await handlesReleased()
   }
 
   #receive(datagram: Uint8Array, source: RemoteInfo, endpoints: IpEndpoints): void {

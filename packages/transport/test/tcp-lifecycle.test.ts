@@ -290,6 +290,16 @@ describe('stop (CONN-5)', () => {
     expect(clock.now()).toBe(0)
   })
 
+  it('leaves no socket and no listener, as the process counts them', async () => {
+    const server = await serve()
+    server.handle('echo', (body) => body)
+    const rpc = client()
+    await rpc.request(server.address, 'echo', NOTHING)
+    await server.stop()
+    await rpc.stop()
+    expect(process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))).toEqual([])
+  })
+
   it('is the same as close and dispose, and happens once', async () => {
     const server = await serve()
     await client().connect(server.address)

@@ -315,6 +315,13 @@ describe('UdpTransport: life', () => {
     await expect(udp.start()).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('leaves no socket, as the process counts them', async () => {
+    const udp = await openUdp()
+    await udp.stop()
+
+    expect(process.getActiveResourcesInfo().filter((name) => name === 'UDPWrap')).toEqual([])
+  })
+
   it('does not start again after it was started and stopped', async () => {
     const udp = await openUdp()
     await udp.stop()
