@@ -33,7 +33,7 @@ function isAscending(latency: Exclude<Latency, number>): boolean {
 const Z99 = 2.3263
 
 /** One draw, in milliseconds. A number draws nothing. */
-export function drawLatency(latency: Latency, random: Random): number {
+export function drawLatency(latency: Latency, random: Pick<Random, 'next'>): number {
   if (typeof latency === 'number') return latency
   switch (latency.kind) {
     case 'uniform':
@@ -48,6 +48,6 @@ export function drawLatency(latency: Latency, random: Random): number {
 }
 
 /** Box and Muller, 1958. */
-function drawNormal(random: Random): number {
+function drawNormal(random: Pick<Random, 'next'>): number {
   return Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next())
 }
