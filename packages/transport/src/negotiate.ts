@@ -4,10 +4,13 @@
  */
 import { TransportError } from '@hs/core'
 
+/** What an end speaks. */
 export interface ProtocolOffer {
   /** Ends of different majors do not talk. A non-negative integer. */
   readonly major: number
+  /** A non-negative integer; a higher one only adds. */
   readonly minor: number
+  /** Words for what it can do, in any order. */
   readonly features: readonly string[]
 }
 

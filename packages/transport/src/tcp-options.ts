@@ -11,24 +11,36 @@ import * as z from 'zod'
 import { encodeHello, type ConnectionClass, type Hello } from './payloads.js'
 import { MAX_HELLO_LENGTH, MIN_LENGTH } from './wire.js'
 
-/** Throws to refuse the peer. Called once a connection, before any request; must be synchronous. */
+/**
+ * Throws to refuse the peer. Called once a connection, after both have said HELLO and before any request. What it
+ * throws is logged here, and the peer learns only that it was not authorized. Must be synchronous: a promise refuses.
+ */
 export type Authorize = (peer: PeerIdentity, direction: 'inbound' | 'outbound') => void
 
+/** Times are milliseconds above 0, fractions allowed, at most 366 days; numbers of things are integers. */
 export interface TcpTransportOptions extends RuntimeOptions {
-  /** `host:port` to listen on; port 0 is any free port. Null: this transport only dials. @default null */
+  /**
+   * `host:port` or `[ipv6]:port` to listen on; port 0 is any free port, and a name is looked up by `start`. Null: this
+   * transport only dials.
+   * @default null
+   */
   listen?: string | null
-  /** What `address` says, where that is not what is bound. */
+  /** What `address` says, where peers reach this one by another address than it binds. @default what `start` has bound */
   advertise?: string
   /** Told to peers as `from.nodeId`. @default '' */
   nodeId?: string
   /** Both ends of a connection have the same one, up to 255 bytes. @default '' */
   label?: string
-  /** @default { major: 1, minor: 0 } */
+  /**
+   * Of what is said over the transport. Ends of different majors do not talk; the lower minor is agreed on.
+   * @default { major: 1, minor: 0 }
+   */
   protocol?: { major: number; minor: number }
   /** Words for what this end can do; a connection has those that both ends list. @default [] */
   features?: readonly string[]
   /** By method name, or by prefix where it ends in `*` (`'stats.*'`); the longest one counts. @default {}: all `'normal'` */
   priorities?: Record<string, MessagePriority>
+  /** Whom to talk to. @default everybody */
   authorize?: Authorize
   /** Raw deflate of bodies from `thresholdBytes` to 256 KiB, where the peer has it too. @default false */
   compression?: false | { thresholdBytes: number }
@@ -36,7 +48,7 @@ export interface TcpTransportOptions extends RuntimeOptions {
   maxFrameBytes?: number
   /** Unanswered requests per connection and direction, at least 1. @default 1_024 */
   maxInFlight?: number
-  /** Messages of one priority that wait beyond that, per connection. @default 1_024 */
+  /** Messages of one priority that wait beyond that, per connection; 0: none. @default 1_024 */
   maxQueued?: number
   /** Bytes that wait for the socket, per connection, at least 1. @default 16_777_216 */
   maxQueuedBytes?: number
@@ -46,7 +58,7 @@ export interface TcpTransportOptions extends RuntimeOptions {
   maxInbound?: number
   /** Of one IP address, at least 1. @default 256 */
   maxInboundPerIp?: number
-  /** For connecting. @default 5_000 */
+  /** For the TCP connection of a dial, a name's look-up included. @default 5_000 */
   connectTimeoutMs?: number
   /** From accept or connect until HELLO was read. @default 5_000 */
   handshakeTimeoutMs?: number

@@ -4,6 +4,7 @@ import type { ConnectionClass } from './payloads.js'
 
 export type Direction = 'inbound' | 'outbound'
 
+/** What `TcpTransport.stats()` returns: numbers of now, and since the transport was made. */
 export interface TcpStats {
   /** Accepted sockets; connections to peers that are dialled; dials and handshakes under way. */
   readonly connections: { readonly inbound: number; readonly outbound: number; readonly dialing: number }
@@ -19,10 +20,13 @@ export interface TcpStats {
 }
 
 export interface TcpTotals {
+  /** Requests written to a socket. */
   requestsSent: number
+  /** Those that came, refused ones included. */
   requestsReceived: number
   notifiesSent: number
   notifiesReceived: number
+  /** Given to sockets, and taken from them, whatever they were. */
   bytesSent: number
   bytesReceived: number
   /** Answers that nobody waited for any more. */
@@ -35,21 +39,33 @@ export interface TcpTotals {
   idleClosed: number
 }
 
+/** Why this end refuses or ends a connection. What the peer refuses is counted at its end. */
 export interface TcpRejections {
   /** Sockets beyond `maxInbound` or `maxInboundPerIp`. */
   capacity: number
+  /** Always 0 without TLS. */
   tls: number
+  /** Another label. */
   label: number
+  /** Another major version, or an offer that cannot be read. */
   version: number
+  /** `authorize` threw. */
   authorize: number
+  /** No HELLO within `handshakeTimeoutMs`. */
   handshakeTimeout: number
+  /** A frame's length below 6 or above the limit: also what is no frame at all. */
   frameTooLarge: number
+  /** A frame that took longer than `frameTimeoutMs`. */
   frameTimeout: number
+  /** What the wire's description does not allow. */
   protocolError: number
+  /** No sign of life within `keepaliveTimeoutMs` after PING. */
   keepaliveTimeout: number
+  /** Its socket took nothing for `writeTimeoutMs`. */
   slowPeer: number
 }
 
+/** The events of a `TcpTransport`. */
 export interface TcpEvents {
   /** A connection may be used from now on. */
   peerConnected: [{ peer: PeerIdentity; direction: Direction; connectionClass: ConnectionClass }]

@@ -16,6 +16,7 @@ import { netSockets } from './sockets.js'
 import { tcpOptionsSchema, type TcpTransportOptions } from './tcp-options.js'
 import type { TcpEvents, TcpStats } from './tcp-stats.js'
 
+/** Requests and notifications over TCP. Dials from its making on, listens from `start` on, and ends with `stop`. */
 export class TcpTransport implements RpcTransport, AsyncDisposable {
   readonly #endpoint: RpcEndpoint
 
@@ -29,12 +30,14 @@ export class TcpTransport implements RpcTransport, AsyncDisposable {
     return this.#endpoint.address
   }
 
+  /** Who comes, who goes, and who is refused. What a listener throws is logged. */
   get events(): TypedEmitter<TcpEvents> {
     return this.#endpoint.events
   }
 
   /**
    * Begins to listen, if `listen` says where; dialling needs no start.
+   * After a failure it may be called again; once it listens, it does nothing.
    * @throws HsError with the system's code (`'EADDRINUSE'`) if it cannot, TransportError `'CLOSED'` after `stop`.
    */
   start(): Promise<void> {
@@ -44,6 +47,9 @@ export class TcpTransport implements RpcTransport, AsyncDisposable {
   /**
    * Asks the peer at `to` and resolves with its answer. The connection is dialled if there is none; `from.address` of
    * a live connection that was accepted is answered on that. `body` may be used again at once.
+   * @param to `host:port` or `[ipv6]:port`.
+   * @param method 1 to 255 bytes of UTF-8.
+   * @param options `timeoutMs` counts from this call, @default `requestTimeoutMs`; `signal` cancels, at the peer too.
    * @throws TransportError of any code; `notExecuted` tells whether the request certainly did not reach a handler.
    */
   request(to: string, method: string, body: Uint8Array, options?: RpcRequestOptions): Promise<Uint8Array> {
@@ -83,8 +89,8 @@ export class TcpTransport implements RpcTransport, AsyncDisposable {
   }
 
   /**
-   * Takes nothing new, grants `drainTimeoutMs` to what runs, closes. Idempotent. Afterwards no timer, socket or
-   * listener is left.
+   * Takes nothing new, grants `drainTimeoutMs` to what runs, closes. Idempotent, and final. Afterwards no timer, socket
+   * or listener is left. A handler must not wait for it, since it waits for handlers.
    */
   stop(): Promise<void> {
     return this.#endpoint.stop()

@@ -28,6 +28,7 @@ import { IpEndpoints, endpointText, type IpEndpoint } from './ip-endpoints.js'
 import { handlesReleased } from './released-handles.js'
 import { invalidArgument } from './transport-errors.js'
 
+/** Where it binds, and what it sends. */
 export interface UdpTransportOptions extends RuntimeOptions {
   /** Where to listen, `host:port`; port 0 takes any free one. A name is looked up once, by `start`. @default '127.0.0.1:0' */
   bind?: string
@@ -41,6 +42,7 @@ export interface UdpTransportOptions extends RuntimeOptions {
   receiveBufferBytes?: number
 }
 
+/** What `UdpTransport.stats()` returns, since the transport was made. */
 export interface UdpTransportStats {
   /** Datagrams handed to the socket, and their bytes, header included. */
   readonly sent: number
@@ -54,6 +56,7 @@ export interface UdpTransportStats {
   readonly callbackErrors: number
   /** Senders whose sequence numbers are remembered; 0 where nothing is sealed. */
   readonly senders: number
+  /** Datagrams that did not reach the handler, by reason. */
   readonly rejected: Readonly<Record<DatagramRejection, number>>
 }
 
@@ -93,9 +96,11 @@ interface OpenSocket {
   readonly sender: DatagramSender
 }
 
+/** Datagrams over UDP. Sends and receives from `start` until `stop`. */
 export class UdpTransport implements DatagramTransport, AsyncDisposable {
-  /** The largest body that `send` takes. */
+  /** The largest body that `send` takes: `maxDatagramBytes` less the 6 bytes of the header. */
   readonly maxMessageBytes: number
+  /** Datagrams that were refused. What a listener throws is logged. */
   readonly events: TypedEmitter<UdpEvents>
   readonly #bind: { readonly host: string; readonly port: number }
   readonly #advertise: string | undefined
@@ -136,7 +141,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   }
 
   /**
-   * Binds. After a failure it may be called again.
+   * Binds. After a failure it may be called again; once it is bound, it does nothing.
    * @throws HsError with the system's code if that fails (`'EADDRINUSE'`, `'EACCES'`, `'EADDRNOTAVAIL'`, `'ENOTFOUND'`).
    * @throws TransportError `'CLOSED'` if it was stopped.
    */
@@ -174,6 +179,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     this.#handler = this.#reporter.guard(HANDLER, fn)
   }
 
+  /** Counters, frozen and JSON-safe. */
   stats(): UdpTransportStats {
     const { bySource } = this.#reporter.snapshot()
     return deepFreeze({
@@ -192,6 +198,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     return this.#stopping
   }
 
+  /** The same as `stop`. */
   close(): Promise<void> {
     return this.stop()
   }
