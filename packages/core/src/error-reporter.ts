@@ -86,26 +86,24 @@ export class ErrorReporter {
    * @param fields added to the line and to the context of `onError`; `source` and `err` are not theirs to set
    */
   report(source: string, error: unknown, fields?: LogFields): void {
-    this.#report(source, error, fields === undefined ? undefined : mergeFields({}, fields))
-  }
-
-  /** With fields that can be read. */
-  #report(source: string, error: unknown, fields: LogFields | undefined): void {
+    const readable = fields === undefined ? undefined : mergeFields({}, fields)
     this.#total++
     const record = this.#recordOf(source)
     record.count++
-    const handler = this.#callOnError(source, error, fields)
+    const handler = this.#callOnError(source, error, readable)
     const window = this.#admit(record, kindOf(error))
     if (window === null && handler === null) return
+    const loggerFailed = (loggerError: unknown) => this.#toConsole(source, error, handler, loggerError, readable)
     try {
       if (window !== null) {
         const suppressed = window.suppressed > 0 ? { suppressed: window.suppressed } : undefined
         window.suppressed = 0
-        this.#logger.error(`${source}: ${messageOf(error)}`, { ...fields, ...suppressed, source, err: error })
+        const line = { ...readable, ...suppressed, source, err: error }
+        whenRejected(this.#logger.error(`${source}: ${messageOf(error)}`, line), loggerFailed)
       }
-      if (handler !== null) this.#logHandlerError(source, error, handler.thrown, fields)
+      if (handler !== null) whenRejected(this.#logHandlerError(source, error, handler.thrown, readable), loggerFailed)
     } catch (loggerError) {
-      this.#toConsole(source, error, handler, loggerError, fields)
+      loggerFailed(loggerError)
     }
   }
 
@@ -144,10 +142,11 @@ export class ErrorReporter {
     if (this.#onError === undefined) return null
     try {
       whenRejected(this.#onError(error, { ...fields, source }), (thrown) => {
+        const loggerFailed = (loggerError: unknown) => this.#toConsole(source, error, { thrown }, loggerError, fields)
         try {
-          this.#logHandlerError(source, error, thrown, fields)
+          whenRejected(this.#logHandlerError(source, error, thrown, fields), loggerFailed)
         } catch (loggerError) {
-          this.#toConsole(source, error, { thrown }, loggerError, fields)
+          loggerFailed(loggerError)
         }
       })
       return null
@@ -156,8 +155,9 @@ export class ErrorReporter {
     }
   }
 
-  #logHandlerError(source: string, error: unknown, thrown: unknown, fields: LogFields | undefined): void {
-    this.#logger.error(`onError failed for ${source}: ${messageOf(thrown)}`, {
+  /** Returns what the logger does: one that is async against its type gives a promise. */
+  #logHandlerError(source: string, error: unknown, thrown: unknown, fields: LogFields | undefined): unknown {
+    return this.#logger.error(`onError failed for ${source}: ${messageOf(thrown)}`, {
       ...fields,
       source,
       err: thrown,

@@ -3,9 +3,11 @@
  * at each start; a node that meets its own name with a higher generation renews with `after`, so that a clock that
  * stepped back cannot make it invisible. Source of the renewal: foca's `Identity::renew`.
  */
+import * as z from 'zod'
 import type { Brand } from './brand.js'
 import { DecodeError, HsError, LimitError } from './errors.js'
-import { resolveRuntime, type RuntimeOptions } from './runtime.js'
+import { parseOptions } from './options.js'
+import { runtimeShape, type RuntimeOptions } from './runtime.js'
 
 /** `name@generation`; of two with the same name the greater text is the later process. */
 export type NodeId = Brand<string, 'NodeId'>
@@ -25,6 +27,8 @@ const RANDOM_STEPS = 4_096
 /** Base-36 digits of the largest safe integer: all generations have as many, so that their order is string order. */
 const DIGITS = 11
 
+const schema = /* @__PURE__ */ (() => z.strictObject(runtimeShape))()
+
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 const nodeIdPattern = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})@([0-9a-z]{11})$/
 
@@ -32,17 +36,17 @@ const nodeIdPattern = /^([A-Za-z0-9][A-Za-z0-9._-]{0,99})@([0-9a-z]{11})$/
  * An id for a process that starts now.
  * @param name `[A-Za-z0-9][A-Za-z0-9._-]{0,99}`.
  * @throws HsError `'INVALID_ARGUMENT'` for another name, or an `after` that is not a non-negative safe integer;
- *   LimitError when generations are used up (the year 2093, or `after` at 2^53 - 1).
+ *   ConfigError for other options; LimitError when generations are used up (the year 2093, or `after` at 2^53 - 1).
  */
 export function newNodeId(name: string, options: NewNodeIdOptions = {}): NodeId {
-  const { after } = options
+  const { after, ...runtime } = options
   if (typeof name !== 'string' || !namePattern.test(name)) {
     throw new HsError('INVALID_ARGUMENT', `A node's name must match ${namePattern.source}, found ${quote(name)}`)
   }
   if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
     throw new HsError('INVALID_ARGUMENT', `after must be a generation, found ${String(after)}`)
   }
-  const { clock, random } = resolveRuntime(options)
+  const { clock, random } = parseOptions(schema, runtime, 'newNodeId')
   const sinceMs = Math.max(0, Math.floor(clock.wallNow()) - YEAR_2024)
   const fresh = sinceMs * RANDOM_STEPS + random.int(RANDOM_STEPS)
   const generation = after === undefined ? fresh : Math.max(fresh, after + 1)

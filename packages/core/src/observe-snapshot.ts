@@ -2,8 +2,10 @@
  * The bridge from `snapshot()` to metrics: primitives count in plain fields and call no metrics API, so there is no
  * dependency, no global, and no cost where nobody measures. Works with an OpenTelemetry `Meter` by its structure.
  */
+import * as z from 'zod'
 import { ErrorReporter } from './error-reporter.js'
-import { resolveRuntime, type RuntimeOptions } from './runtime.js'
+import { parseOptions } from './options.js'
+import { runtimeShape, type RuntimeOptions } from './runtime.js'
 
 export interface ObservableResultLike {
   observe(value: number): void
@@ -23,11 +25,14 @@ export interface MeterLike {
 const MAX_GAUGES = 1_000
 const MAX_DEPTH = 16
 
+const schema = /* @__PURE__ */ (() => z.strictObject(runtimeShape))()
+
 /**
  * Registers one observable gauge, named `prefix.path`, for each number or boolean (as 1 or 0) that `read` gives now.
  * @param read for instance `() => cache.snapshot()`; called once here (what it throws is thrown), and for each gauge
  *   that is observed (what it throws is reported as `prefix.observeSnapshot`).
  * @returns what removes the callbacks again.
+ * @throws ConfigError
  */
 export function observeSnapshot(
   meter: MeterLike,
@@ -35,7 +40,7 @@ export function observeSnapshot(
   read: () => object,
   options: RuntimeOptions = {},
 ): () => void {
-  const runtime = resolveRuntime(options)
+  const runtime = parseOptions(schema, options, 'observeSnapshot')
   const reporter = new ErrorReporter(runtime)
   const paths = leafPaths(read())
   if (paths.length > MAX_GAUGES) {

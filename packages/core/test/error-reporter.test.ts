@@ -159,6 +159,24 @@ describe('ErrorReporter.report (CORE-15)', () => {
     for (const part of ['original', 'handler broke', 'logger broke']) expect(line).toContain(part)
   })
 
+  it('takes a logger that is async and rejects for one that throws', async () => {
+    const written = vi.spyOn(console, 'error').mockImplementation(() => {})
+    const fail = (): unknown => Promise.reject(new Error('logger broke'))
+    const asyncLogger: Logger = { debug: fail, info: fail, warn: fail, error: fail, child: () => asyncLogger }
+    const onError = async () => {
+      throw new Error('handler broke')
+    }
+    new ErrorReporter({ clock, logger: asyncLogger, onError }).report('pool.connect', new Error('original'))
+    await turn()
+    expect(written).toHaveBeenCalledTimes(2)
+    const lines = written.mock.calls.map(([line]) => String(line))
+    for (const part of ['pool.connect', 'original', 'logger broke']) {
+      expect(lines[0]).toContain(part)
+      expect(lines[1]).toContain(part)
+    }
+    expect(lines.join()).toContain('handler broke')
+  })
+
   it('counts as lost what the console refuses', async () => {
     vi.spyOn(console, 'error').mockImplementation(() => {
       throw new Error('EPIPE')

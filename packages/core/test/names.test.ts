@@ -46,6 +46,11 @@ describe('NodeId (CORE-37)', () => {
     expect(generation).toBe(1_000 * 4_096 + new SeededRandom(1).int(4_096))
   })
 
+  it('refuses an option that does not exist: with a misspelt after the id could be the older one', () => {
+    const refusal = expect.objectContaining({ code: 'CONFIG_INVALID' }) as Error
+    expect(() => newNodeId('gate-1', { aftre: 5 } as object)).toThrow(refusal)
+  })
+
   it('reads back what it makes, for any name, time and generation before', () => {
     const times = fc.integer({ min: YEAR_2024, max: YEAR_2024 + 2 ** 40 })
     const befores = fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER - 1 }), { nil: undefined })

@@ -100,4 +100,9 @@ describe('observeSnapshot (CORE-40)', () => {
     expect(gauges.has('x.n')).toBe(true)
     expect(gauges.size).toBeLessThan(20)
   })
+
+  it('refuses an option that does not exist', () => {
+    const refusal = expect.objectContaining({ code: 'CONFIG_INVALID' }) as Error
+    expect(() => observeSnapshot(fakeMeter().meter, 'x', () => ({}), { loger: 1 } as object)).toThrow(refusal)
+  })
 })
