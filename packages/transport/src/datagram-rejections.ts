@@ -2,7 +2,8 @@
  * Datagrams that were refused, by reason: every one is counted, and the log gets one line per reason and 10 s with the
  * number since the line before, so that neither a flood fills the log nor a wrong key stays silent.
  */
-import type { Clock, Logger } from '@hs/core'
+import type { Clock } from '@hs/core'
+import type { HarmlessLogger } from './harmless-logger.js'
 
 /** Why a sealed datagram was not opened. */
 export type SealRejection = 'malformed' | 'unknownKey' | 'auth' | 'replay' | 'stale' | 'sendersFull'
@@ -32,13 +33,13 @@ interface ReasonRecord {
 
 export class DatagramRejections {
   readonly #clock: Clock
-  readonly #logger: Logger
+  readonly #logger: HarmlessLogger
   readonly #owner: string
   readonly #reasons = Object.fromEntries(
     Object.keys(meaning).map((reason) => [reason, { count: 0, logged: 0, nextLineAtMs: -Infinity, lastFrom: '' }]),
   ) as Record<DatagramRejection, ReasonRecord>
 
-  constructor(owner: string, clock: Clock, logger: Logger) {
+  constructor(owner: string, clock: Clock, logger: HarmlessLogger) {
     this.#owner = owner
     this.#clock = clock
     this.#logger = logger

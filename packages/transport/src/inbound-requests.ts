@@ -6,13 +6,13 @@ import {
   HsError,
   type Clock,
   type ErrorReporter,
-  type Logger,
   type PeerIdentity,
   type TimingWheel,
   type TransportError,
 } from '@hs/core'
 import { viewOf } from './byte-gatherer.js'
 import type { BodyCompression } from './body-compression.js'
+import type { HarmlessLogger } from './harmless-logger.js'
 import { InboundCall } from './inbound-call.js'
 import { nameFrom, type Lane, type ServedMethods } from './methods.js'
 import { OutgoingFrame } from './outgoing-frame.js'
@@ -24,7 +24,7 @@ import { FRAME_TYPES, MIN_LENGTH, readU32, REQUEST_PREFIX_BYTES } from './wire.j
 export interface ServingEnvironment {
   readonly clock: Clock
   readonly wheel: TimingWheel
-  readonly logger: Logger
+  readonly logger: HarmlessLogger
   readonly reporter: ErrorReporter
   readonly served: ServedMethods
   readonly counters: TcpCounters

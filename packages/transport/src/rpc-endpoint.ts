@@ -17,6 +17,7 @@ import type { Duplex } from 'node:stream'
 import { Acceptor, type AcceptorHost } from './acceptor.js'
 import { Connection, type ConnectionEnvironment, type ConnectionOwner } from './connection.js'
 import { DialedPeers } from './dialed-peers.js'
+import { harmlessLogger } from './harmless-logger.js'
 import { CalledMethods, CRITICAL, ServedMethods, type Lane, type Method } from './methods.js'
 import { OutboundCalls } from './outbound-call.js'
 import { failMessage, type Message } from './outbox.js'
@@ -72,7 +73,7 @@ export class RpcEndpoint implements ConnectionOwner, AcceptorHost {
       settings,
       clock,
       wheel,
-      logger,
+      logger: harmlessLogger(logger, reporter, 'TcpTransport.logger'),
       reporter,
       served: new ServedMethods(priorities),
       notifications: this.#notifications,

@@ -17,13 +17,13 @@ import {
   parseOptions,
   runtimeShape,
   type DatagramTransport,
-  type Logger,
   type RuntimeOptions,
 } from '@hs/core'
 import * as z from 'zod'
 import { PLAIN_HEADER_BYTES, datagramForm, hasLabelOf, plainHeader } from './datagram-header.js'
 import { DatagramRejections, type DatagramRejection } from './datagram-rejections.js'
 import { DatagramSender, type SendTotals } from './datagram-sender.js'
+import { harmlessLogger, type HarmlessLogger } from './harmless-logger.js'
 import { IpEndpoints, endpointText, type IpEndpoint } from './ip-endpoints.js'
 import { handlesReleased } from './released-handles.js'
 import { invalidArgument } from './transport-errors.js'
@@ -105,7 +105,7 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
   readonly #bind: { readonly host: string; readonly port: number }
   readonly #advertise: string | undefined
   readonly #receiveBufferBytes: number
-  readonly #logger: Logger
+  readonly #logger: HarmlessLogger
   readonly #reporter: ErrorReporter
   readonly #rejections: DatagramRejections
   readonly #header: Uint8Array
@@ -127,10 +127,10 @@ export class UdpTransport implements DatagramTransport, AsyncDisposable {
     this.#bind = parseAddress(checked.bind, { allowZeroPort: true })
     this.#advertise = checked.advertise
     this.#receiveBufferBytes = checked.receiveBufferBytes
-    this.#logger = logger
     this.#reporter = new ErrorReporter({ clock, random, logger })
+    this.#logger = harmlessLogger(logger, this.#reporter, `${OWNER}.logger`)
     this.events = new TypedEmitter<UdpEvents>(OWNER, this.#reporter)
-    this.#rejections = new DatagramRejections(OWNER, clock, logger)
+    this.#rejections = new DatagramRejections(OWNER, clock, this.#logger)
     this.#header = plainHeader(checked.label)
     this.#maxDatagramBytes = checked.maxDatagramBytes
   }

@@ -1,6 +1,7 @@
 import { HsError, type PeerIdentity, type RpcCall } from '@hs/core'
 import { MemoryLogger, VirtualClock } from '@hs/core/testing'
 import { describe, expect, it, vi } from 'vitest'
+import { brokenLogger } from './broken-logger.js'
 import { json, notifyPayload, parse, parseRequest, RawPeer, RawServer, TYPE } from './raw-peer.js'
 import { bytes, client, failure, gate, NOTHING, serve, text, turns, until, use } from './tcp-scene.js'
 
@@ -333,6 +334,19 @@ describe('an error of a handler (RPC-5)', () => {
     })
     const error = await failure(client().request(server.address, 'odd', NOTHING))
     expect(error).toMatchObject({ code: 'REMOTE_ERROR', remoteCode: 'ODD' })
+  })
+
+  it('is answered though the logger fails on it, as what has no handler is skipped', async () => {
+    const lines = vi.spyOn(console, 'error').mockReturnValue()
+    const server = await serve({ logger: brokenLogger() })
+    server.handle('fails', () => {
+      throw new HsError('BUSY', 'later')
+    })
+    const rpc = client()
+    await rpc.notify(server.address, 'none', NOTHING)
+    expect(await failure(rpc.request(server.address, 'fails', NOTHING))).toMatchObject({ remoteCode: 'BUSY' })
+    expect(lines).toHaveBeenCalled()
+    lines.mockRestore()
   })
 
   it('harms neither the others nor the connection', async () => {

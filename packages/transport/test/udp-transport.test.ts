@@ -5,6 +5,7 @@ import { MemoryLogger, VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { UdpTransport, type UdpEvents } from '../src/index.js'
+import { brokenLogger } from './broken-logger.js'
 import { Inbox, bytesOf, inboxOf, openRaw, openUdp, track, type Message } from './udp-helpers.js'
 
 const NOTHING_REJECTED = {
@@ -561,6 +562,22 @@ describe('UdpTransport: callbacks', () => {
       ['error', 'UdpTransport.onMessage: thrown'],
       ['error', 'UdpTransport.onMessage: rejected'],
     ])
+  })
+
+  it('goes on though the logger fails on what was rejected', async () => {
+    const lines = vi.spyOn(console, 'error').mockReturnValue()
+    const raw = await openRaw()
+    const udp = await openUdp({ logger: brokenLogger() })
+    const inbox = inboxOf(udp)
+    const peer = await openUdp()
+
+    await raw.send(udp.address, bytesOf('noise'))
+    peer.send(udp.address, bytesOf('heard'))
+
+    expect((await inbox.take()).text).toBe('heard')
+    expect(udp.stats().rejected.malformed).toBe(1)
+    expect(lines).toHaveBeenCalled()
+    lines.mockRestore()
   })
 
   it('counts what a listener throws', async () => {
