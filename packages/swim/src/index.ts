@@ -17,3 +17,19 @@ export {
   type ScopeEvent,
   type SuspectOutcome,
 } from './hierarchical-detector.js'
+export {
+  LeaderElection,
+  type Electorate,
+  type ElectionCluster,
+  type LeaderElectionEvents,
+  type LeaderElectionOptions,
+  type LeaderElectionSnapshot,
+  type Leadership,
+} from './election.js'
+export {
+  DiskElectionStore,
+  MemoryElectionStore,
+  type DiskElectionStoreOptions,
+  type ElectionState,
+  type ElectionStore,
+} from './election-store.js'
