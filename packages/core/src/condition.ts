@@ -81,11 +81,11 @@ export class Condition {
   }
 
   /**
-   * Attempts that notify without a claim could keep each other awake for ever. They get one more pass: what they freed
-   * is seen by all, and whoever takes of it opens another.
+   * Attempts that notify without a claim could keep each other awake for ever. They get a pass for each who waits and
+   * one more, so that each may change the state once and all see what came of it; whoever claims opens as many anew.
    */
   #askWhileNotified(): void {
-    for (let claimless = 0; this.#notified && claimless < 2;) {
+    for (let claimless = 0; this.#notified && claimless <= this.#waiters.size;) {
       this.#notified = false
       claimless = this.#askAll() ? 0 : claimless + 1
     }

@@ -16,7 +16,9 @@ export interface MemoryLogEntry {
   readonly fields: Readonly<LogFields>
 }
 
-const optionsSchema = () => z.strictObject({ maxEntries: z.int().min(1).default(10_000) })
+let cachedSchema: ReturnType<typeof makeSchema> | undefined
+const optionsSchema = () => (cachedSchema ??= makeSchema())
+const makeSchema = () => z.strictObject({ maxEntries: z.int().min(1).default(10_000) })
 
 /** Keeps the newest messages for tests to look at. */
 export class MemoryLogger implements Logger {
