@@ -1,4 +1,16 @@
+export { Cluster, type JoinOptions, type MembersFilter } from './cluster.js'
+export type { ClusterOptions, RolePolicy } from './options.js'
+export { presets } from './presets.js'
 export type { Member, MemberStatus, Meta } from './member.js'
+export type { ClusterCounters, ClusterEvents, ClusterSnapshot, ClusterStatus, DeathCause } from './events.js'
+export type { PublishOptions } from './entries.js'
+export type { RttEstimate } from './rtt.js'
+export type { AuditEntry, AuditKind } from './history.js'
+export { suspicionBoundsMs, suspicionTimeoutMs, type SuspicionBoundsOptions } from './suspicion.js'
+export { retransmitLimit } from './gossip-queue.js'
+export { scaledSyncIntervalMs } from './syncer.js'
+export { LocalHealth } from './local-health.js'
+export { overrides, type RecordVersion } from './record.js'
 export {
   coordinateQuality,
   distanceMs,

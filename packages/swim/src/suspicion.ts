@@ -1,28 +1,22 @@
 /**
- * How long a suspicion waits for a refutation: long while one member alone says so, short once others confirm it
- * independently. Pure: numbers in, a number out.
- * Source: Dadgar, Phillips, Currey, "Lifeguard: Local Health Awareness for More Accurate Failure Detection"
- * (DSN-W 2018), LHA-Suspicion; bounds after memberlist's `suspicionTimeout`.
+ * Lifeguard's suspicion: a member that one node accuses gets long to refute, one that several accuse independently gets
+ * little. The deadline counts from the start of the suspicion, so a confirmation can only bring it nearer.
+ * Source: Dadgar, Phillips, Currey, "Lifeguard" (arXiv 1707.00788), LHA-Suspicion.
  */
-
-export interface SuspicionBounds {
-  readonly minMs: number
-  readonly maxMs: number
-}
+import type { TransmitItem } from './transmit-heap.js'
 
 export interface SuspicionBoundsOptions {
-  /** α: the minimum in probe intervals of a cluster of ten. */
-  readonly suspicionMultiplier: number
-  /** β: the maximum in minima. */
-  readonly suspicionMaxMultiplier: number
-  readonly probeIntervalMs: number
+  /** α: how many periods, times log₁₀ n, at the least. */
+  suspicionMultiplier: number
+  /** β: the longest time is this many times the shortest; at least 1. */
+  suspicionMaxMultiplier: number
+  probeIntervalMs: number
 }
 
 /**
- * From the start of the suspicion to the verdict, in milliseconds: `maxMs` at first, `minMs` once there are
- * `expected` confirmations, falling with their logarithm between.
- * @param confirmations C: distinct accusers besides the first
- * @param expected K′: how many suffice; 0 or less: there is nobody to confirm, `minMs`
+ * How long a suspicion lasts from its start.
+ * @param confirmations accusers beside the first
+ * @param expected how many of them bring it to the minimum; 0 or less: it is there at once
  */
 export function suspicionTimeoutMs(confirmations: number, expected: number, minMs: number, maxMs: number): number {
   if (expected <= 0) return minMs
@@ -30,9 +24,59 @@ export function suspicionTimeoutMs(confirmations: number, expected: number, minM
   return Math.max(minMs, Math.floor(maxMs - (maxMs - minMs) * share))
 }
 
-/** The bounds in a cluster of `n` active members, itself included: they grow with the digits of n. */
-export function suspicionBoundsMs(n: number, options: SuspicionBoundsOptions): SuspicionBounds {
+/** The shortest and the longest suspicion among `n` active members. */
+export function suspicionBoundsMs(n: number, options: SuspicionBoundsOptions): { minMs: number; maxMs: number } {
   const { suspicionMultiplier, suspicionMaxMultiplier, probeIntervalMs } = options
-  const minMs = Math.floor(suspicionMultiplier * Math.max(1, Math.log10(n)) * probeIntervalMs)
+  const minMs = Math.floor(suspicionMultiplier * Math.max(1, Math.log10(Math.max(1, n))) * probeIntervalMs)
   return { minMs, maxMs: suspicionMaxMultiplier * minMs }
+}
+
+/** An accusation that waits to be sent on. */
+export interface Accusation {
+  item: TransmitItem | undefined
+}
+
+export class Suspicion {
+  readonly startedMs: number
+  readonly minMs: number
+  readonly maxMs: number
+  /** K′: how many confirmations count. */
+  readonly expected: number
+  /** Who accused, the first of all first; never more than `expected` + 1. */
+  readonly accusers: string[]
+  readonly accusations: Accusation[] = []
+  #timeoutAtMs: number
+  #putOffUntilMs = -Infinity
+
+  constructor(accuser: string, nowMs: number, expected: number, bounds: { minMs: number; maxMs: number }) {
+    this.accusers = [accuser]
+    this.startedMs = nowMs
+    this.expected = Math.max(0, expected)
+    this.minMs = bounds.minMs
+    this.maxMs = bounds.maxMs
+    this.#timeoutAtMs = nowMs + suspicionTimeoutMs(0, this.expected, this.minMs, this.maxMs)
+  }
+
+  /** When the member is dead unless it refutes. */
+  get dueMs(): number {
+    return Math.max(this.#timeoutAtMs, this.#putOffUntilMs)
+  }
+
+  get confirmations(): number {
+    return this.accusers.length - 1
+  }
+
+  /** Counts an accuser. False if it has accused before, or if no more count. */
+  confirm(accuser: string): boolean {
+    if (this.confirmations >= this.expected || this.accusers.includes(accuser)) return false
+    this.accusers.push(accuser)
+    const timeoutMs = suspicionTimeoutMs(this.confirmations, this.expected, this.minMs, this.maxMs)
+    this.#timeoutAtMs = Math.min(this.#timeoutAtMs, this.startedMs + timeoutMs)
+    return true
+  }
+
+  /** Whatever is confirmed meanwhile, it does not end before. */
+  putOff(untilMs: number): void {
+    this.#putOffUntilMs = untilMs
+  }
 }

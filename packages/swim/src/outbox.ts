@@ -1,0 +1,131 @@
+/**
+ * Composes packets and sends them. Pings, ping-reqs, acks and gossip carry what waits in the gossip queue, as much as
+ * fits; who is held suspect or dead is told so before all else, so that it can refute at once (Lifeguard's Buddy System).
+ */
+import type { ClusterState } from './cluster-state.js'
+import type { Entries } from './entries.js'
+import type { MemberRecord } from './member-record.js'
+import { encodeAlive } from './packet-writer.js'
+import { DEAD, SUSPECT } from './record.js'
+import { ACK, GOSSIP, MESSAGE, NACK, PING, PING_REQ, RELAYED } from './wire.js'
+
+const VERDICT_OVERHEAD = 20
+const MAX_NACK_MS = 65_535
+
+export class Outbox {
+  readonly #state: ClusterState
+  readonly #entries: Entries
+
+  constructor(state: ClusterState, entries: Entries) {
+    this.#state = state
+    this.#entries = entries
+  }
+
+  ping(to: string, sequence: number, target: string, receiver: MemberRecord | undefined): void {
+    const { writer } = this.#state
+    writer.begin(PING)
+    writer.u32(sequence)
+    writer.string(target)
+    this.#news(receiver, true, 0)
+    this.#state.transmit(to, writer.finish())
+  }
+
+  ack(to: string, sequence: number, isUnknown: boolean, receiver: MemberRecord | undefined): void {
+    const { writer, vivaldi } = this.#state
+    const { coordinate } = vivaldi
+    writer.begin(ACK)
+    writer.u32(sequence)
+    writer.u8(isUnknown ? 1 : 0)
+    this.#news(receiver, true, coordinate.vec.length)
+    this.#state.transmit(to, writer.finishWithCoordinate(coordinate))
+  }
+
+  pingRequest(proxy: MemberRecord, sequence: number, target: MemberRecord, nackAfterMs: number): void {
+    const { writer } = this.#state
+    writer.begin(PING_REQ)
+    writer.u32(sequence)
+    writer.string(target.name)
+    writer.string(target.address)
+    writer.u16(Math.min(MAX_NACK_MS, Math.round(nackAfterMs)))
+    this.#news(proxy, false, 0)
+    this.#state.transmit(proxy.address, writer.finish())
+  }
+
+  nack(to: string, sequence: number): void {
+    const { writer } = this.#state
+    writer.begin(NACK)
+    writer.u32(sequence)
+    this.#nothing(to)
+  }
+
+  relayed(to: string, sequence: number, target: string): void {
+    const { writer } = this.#state
+    writer.begin(RELAYED)
+    writer.u32(sequence)
+    writer.string(target)
+    this.#nothing(to)
+  }
+
+  /** What waits, to one member. */
+  gossip(receiver: MemberRecord): void {
+    const { writer } = this.#state
+    writer.begin(GOSSIP)
+    this.#news(receiver, false, 0)
+    this.#state.transmit(receiver.address, writer.finish())
+  }
+
+  /** This node's own record, to who does not hold it. */
+  introduce(to: string): void {
+    const { writer, self } = this.#state
+    const bytes = encodeAlive(self.name, self.generation, self.incarnation, self)
+    writer.begin(GOSSIP)
+    writer.records()
+    if (bytes.length <= writer.room(0)) writer.item(bytes)
+    writer.entries()
+    this.#state.transmit(to, writer.finish())
+  }
+
+  message(to: string, topic: string, payload: Uint8Array): void {
+    const { writer } = this.#state
+    writer.begin(MESSAGE)
+    writer.string(topic)
+    writer.payload(payload)
+    this.#nothing(to)
+  }
+
+  #nothing(to: string): void {
+    const { writer } = this.#state
+    writer.records()
+    writer.entries()
+    this.#state.transmit(to, writer.finish())
+  }
+
+  #news(receiver: MemberRecord | undefined, withDirect: boolean, dimensions: number): void {
+    const { writer, queue, table } = this.#state
+    writer.records()
+    if (receiver !== undefined) this.#buddy(receiver, dimensions)
+    const waiting = withDirect ? this.#entries.directBytes : 0
+    if (queue.size === 0 && waiting === 0) {
+      writer.entries()
+      return
+    }
+    const room = writer.room(dimensions)
+    // A quarter of the room at the least, as for gossiped entries.
+    const kept = Math.min(waiting, Math.ceil(room / 4))
+    const left = queue.choose(room - kept, table.n) + kept
+    writer.items(queue.records)
+    writer.entries()
+    if (waiting > 0) this.#entries.writeDirect(writer, left)
+    writer.items(queue.entries)
+    queue.settle()
+  }
+
+  #buddy(receiver: MemberRecord, dimensions: number): void {
+    const { settings, writer, self } = this.#state
+    const { status, name, generation, incarnation, passing } = receiver
+    if (!settings.buddy || (status !== SUSPECT && status !== DEAD)) return
+    const accuser = passing?.suspicion?.accusers[0] ?? self.name
+    if (writer.room(dimensions) < VERDICT_OVERHEAD + name.length + accuser.length) return
+    writer.verdict(status, name, generation, incarnation, accuser)
+  }
+}
