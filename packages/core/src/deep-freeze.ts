@@ -3,16 +3,22 @@
  * Other objects (maps, buffers, class instances) are left as they are: they would not be snapshots.
  */
 export function deepFreeze<T>(x: T): T {
-  freezeAll(x, new Set())
+  freezeAll(x, undefined)
   return x
 }
 
-/** What is frozen already may hold what is not: only what was `seen` here is left out, so that a cycle ends. */
-function freezeAll(x: unknown, seen: Set<object>): void {
-  if (typeof x !== 'object' || x === null || seen.has(x) || !isPlain(x)) return
-  seen.add(x)
-  Object.freeze(x)
-  for (const value of Object.values(x)) freezeAll(value, seen)
+/**
+ * What is frozen already may hold what is not, so it is gone through too, once: `seen` are those, which also ends a
+ * cycle. Made only when there are any, as snapshots seldom have them. Returns `seen`.
+ */
+function freezeAll(x: unknown, seen: Set<object> | undefined): Set<object> | undefined {
+  if (typeof x !== 'object' || x === null || !isPlain(x)) return seen
+  let frozen = seen
+  if (!Object.isFrozen(x)) Object.freeze(x)
+  else if (frozen?.has(x)) return frozen
+  else frozen = (frozen ?? new Set()).add(x)
+  for (const value of Object.values(x)) frozen = freezeAll(value, frozen)
+  return frozen
 }
 
 function isPlain(x: object): boolean {

@@ -238,6 +238,12 @@ describe('deepFreeze', () => {
     expect([value.list[0], value.inner, value.inner.c].every(Object.isFrozen)).toBe(true)
   })
 
+  it('goes through what is shared a few times at most', () => {
+    let shared: object = {}
+    for (let i = 0; i < 60; i++) shared = { left: shared, right: shared } // 2^60 paths
+    expect(Object.isFrozen(deepFreeze(shared))).toBe(true)
+  })
+
   it('leaves other objects alone and ends on cycles', () => {
     const map = new Map()
     const value: Record<string, unknown> = {
