@@ -40,7 +40,10 @@ async function enableTypeScript(path: string): Promise<void> {
   if ([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some((option) => option.includes('tsx'))) return
   const loader = resolveFrom(path, 'tsx/esm/api') ?? resolveFrom(join(process.cwd(), 'hs-sim'), 'tsx/esm/api')
   if (loader !== undefined) {
-    const { register } = (await import(pathToFileURL(loader).href)) as { register: () => unknown }
+    // What `require` resolves is the CommonJS twin, whose `register` does not work; the module stands beside it.
+    const { register } = (await import(pathToFileURL(loader.replace(/\.cjs$/, '.mjs')).href)) as {
+      register: () => unknown
+    }
     register()
     return
   }

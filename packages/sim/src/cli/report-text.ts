@@ -5,7 +5,8 @@ import type { CampaignReport } from '../campaign-report.js'
 
 export function reportText(report: CampaignReport): string {
   const lines = report.failures.map((failure) => `SIMULATION_FAILED: ${failureText(report, failure)}`)
-  if (report.missing.length > 0) lines.push(`NEVER_REACHED: ${neverReachedText(report)}`)
+  // A campaign that ended early had no chance to get everywhere.
+  if (lines.length === 0 && report.missing.length > 0) lines.push(`NEVER_REACHED: ${neverReachedText(report)}`)
   const verdict = report.failures.length === 0 ? 'hold' : `run, ${report.failures.length} failing`
   lines.push(`${report.scenario}: ${report.runs} seeds ${verdict}, ${campaignText(report)}`)
   lines.push(`faults: ${countsText(report.faults)}`)
