@@ -4,11 +4,15 @@
  * delivered or dropped: sent + duplicated = delivered + all dropped + inFlight.
  */
 
+import { copyBytes } from './copy-bytes.js'
 import { DatagramEvent } from './datagram-event.js'
 import { hashBytes } from './hash.js'
 import type { Incarnation } from './incarnation.js'
 import type { LinkEnd } from './link-end.js'
-import type { Link } from './link.js'
+import { drawLatency } from './latency.js'
+import { linkUses, type LinkDice } from './link-dice.js'
+import type { LinkOptions } from './link-options.js'
+import { SELF_LATENCY_MS, type Link } from './link.js'
 import type { Links } from './links.js'
 import { enterScope, watchResult } from './scope.js'
 import { traceKinds } from './trace.js'
@@ -43,6 +47,7 @@ const ROUNDING_BYTES = 1e-6
 export class Datagrams {
   readonly #world: World
   readonly #links: Links
+  readonly #dice: LinkDice
   #sent = 0
   #duplicated = 0
   #delivered = 0
@@ -51,26 +56,33 @@ export class Datagrams {
   #bytes = 0
   readonly #dropped = { loss: 0, partition: 0, overflow: 0, down: 0 }
 
-  constructor(world: World, links: Links) {
+  constructor(world: World, links: Links, dice: LinkDice) {
     this.#world = world
     this.#links = links
+    this.#dice = dice
   }
 
   send(from: LinkEnd, to: string, bytes: Uint8Array): void {
-    const link = from.links.get(to) ?? this.#links.toAddress(from, to)
+    const end = this.#links.endOf(to)
     this.#sent++
     this.#bytes += bytes.length
-    if (link === undefined) return this.#toNobody(from, to)
-    this.#world.trace.peer(from, traceKinds.send, link.to, hashBytes(bytes))
-    this.#carry(link, bytes.slice())
-    if (link.isSelf || !link.happens(link.options.duplicate)) return
+    if (end === undefined) return this.#toNobody(from, to)
+    const { trace, now } = this.#world
+    trace.peer(from, traceKinds.send, end, hashBytes(bytes))
+    if (from === end) return this.#schedule(from, end, SELF_LATENCY_MS, copyBytes(bytes))
+    const link = from.links.size === 0 ? undefined : from.links.get(end)
+    const options = link === undefined ? this.#links.defaults : link.options
+    this.#dice.begin(from, end, linkUses.datagram, from.sends.next(now, end))
+    const isTwice = this.#dice.happens(options.duplicate)
+    this.#carry(from, end, link, options, bytes)
+    if (!isTwice) return
     this.#duplicated++
-    this.#carry(link, bytes.slice())
+    this.#carry(from, end, link, options, bytes)
   }
 
   /** It is at its destination. */
   receive(event: DatagramEvent): void {
-    const { from, to } = event.link
+    const { from, to } = event
     const { life } = to
     if (life === undefined) return this.drop(event, 'down')
     if (life.isPaused) return this.#wait(event, life)
@@ -86,12 +98,15 @@ export class Datagrams {
   /** Something that was on its way goes no further. */
   drop(event: DatagramEvent, reason: DropReason): void {
     this.#inFlight--
-    this.#lose(event.link, reason)
+    this.#lose(event.from, event.to, reason)
   }
 
   /** Sends on, with a new latency, what a clog held. */
   release(link: Link, held: readonly DatagramEvent[]): void {
-    for (const event of held) this.#world.schedule(this.#world.now + link.drawLatency(), link.to, event)
+    for (const [index, event] of held.entries()) {
+      this.#dice.begin(link.from, link.to, linkUses.release, index)
+      this.#world.schedule(this.#world.now + drawLatency(link.options.latency, this.#dice), link.to, event)
+    }
   }
 
   stats(): SimNetworkStats {
@@ -106,36 +121,39 @@ export class Datagrams {
     })
   }
 
-  #carry(link: Link, bytes: Uint8Array): void {
-    if (link.partitions > 0) return this.#lose(link, 'partition')
-    if (!link.isSelf && link.happens(link.options.loss)) return this.#lose(link, 'loss')
-    let delayMs = link.drawLatency()
-    if (!link.isSelf) {
-      if (link.options.bytesPerSecond < Infinity) {
-        const queueMs = this.#queue(link, bytes.length)
-        if (queueMs === null) return this.#lose(link, 'overflow')
-        delayMs += queueMs
-      }
-      if (bytes.length > 0 && link.happens(link.options.corrupt)) this.#corrupt(link, bytes)
+  /** One copy. What it draws comes in this order, and only where there is something to decide. */
+  #carry(from: LinkEnd, to: LinkEnd, link: Link | undefined, options: LinkOptions, bytes: Uint8Array): void {
+    if (link !== undefined && link.partitions > 0) return this.#lose(from, to, 'partition')
+    if (this.#dice.happens(options.loss)) return this.#lose(from, to, 'loss')
+    let delayMs = drawLatency(options.latency, this.#dice)
+    if (options.bytesPerSecond < Infinity) {
+      const queueMs = this.#queue(link ?? this.#links.between(from, to), bytes.length)
+      if (queueMs === null) return this.#lose(from, to, 'overflow')
+      delayMs += queueMs
     }
+    const copy = copyBytes(bytes)
+    if (bytes.length > 0 && this.#dice.happens(options.corrupt)) this.#corrupt(copy)
+    this.#schedule(from, to, delayMs, copy)
+  }
+
+  #schedule(from: LinkEnd, to: LinkEnd, delayMs: number, bytes: Uint8Array): void {
     this.#inFlight++
-    this.#world.schedule(this.#world.now + delayMs, link.to, new DatagramEvent(this, link, bytes))
+    this.#world.schedule(this.#world.now + delayMs, to, new DatagramEvent(this, from, to, bytes))
   }
 
   /** How long it takes until the link has sent it; null if there is no room to wait. */
   #queue(link: Link, size: number): number | null {
-    const extra = link.rare()
     const { bytesPerSecond, queueBytes } = link.options
     const { now } = this.#world
-    const waitMs = Math.max(0, extra.freeAt - now)
+    const waitMs = Math.max(0, link.freeAt - now)
     if ((waitMs / 1_000) * bytesPerSecond + size > queueBytes + ROUNDING_BYTES) return null
     const untilSentMs = waitMs + (size / bytesPerSecond) * 1_000
-    extra.freeAt = now + untilSentMs
+    link.freeAt = now + untilSentMs
     return untilSentMs
   }
 
-  #corrupt(link: Link, bytes: Uint8Array): void {
-    const bit = Math.floor(link.dice.next() * bytes.length * 8)
+  #corrupt(bytes: Uint8Array): void {
+    const bit = Math.floor(this.#dice.next() * bytes.length * 8)
     const at = bit >> 3
     bytes[at] = (bytes[at] as number) ^ (1 << (bit & 7))
     this.#corrupted++
@@ -148,9 +166,9 @@ export class Datagrams {
     life.hold(event)
   }
 
-  #lose(link: Link, reason: DropReason): void {
+  #lose(from: LinkEnd, to: LinkEnd, reason: DropReason): void {
     this.#dropped[reason]++
-    this.#world.trace.text(link.from, traceKinds.drop, `${link.to.name} ${reason}`)
+    this.#world.trace.text(from, traceKinds.drop, `${to.name} ${reason}`)
   }
 
   #toNobody(from: LinkEnd, to: string): void {

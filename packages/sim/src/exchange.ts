@@ -5,6 +5,7 @@
 
 import { HsError, TransportError, type RpcCall, type RpcHandler, type Timer, type TransportErrorCode } from '@hs/core'
 import type { TransportErrorOptions } from '@hs/core'
+import { copyBytes } from './copy-bytes.js'
 import { hashBytes, hashText } from './hash.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'
@@ -138,11 +139,11 @@ export class Exchange {
     } catch (error) {
       return this.#finish(life, this.#errorOf(error, life))
     }
-    if (result instanceof Uint8Array) return this.#finish(life, result.slice())
+    if (result instanceof Uint8Array) return this.#finish(life, copyBytes(result))
     if (typeof (result as Partial<Promise<Uint8Array>> | undefined)?.then !== 'function')
       return this.#finish(life, this.#badAnswer(result, life))
     result.then(
-      (answer) => this.#finish(life, answer instanceof Uint8Array ? answer.slice() : this.#badAnswer(answer, life)),
+      (answer) => this.#finish(life, answer instanceof Uint8Array ? copyBytes(answer) : this.#badAnswer(answer, life)),
       (error: unknown) => this.#finish(life, this.#errorOf(error, life)),
     )
   }

@@ -1,5 +1,5 @@
 /**
- * The links between nodes, each made when it is first used. Partitions and clogs are counted, changes lie in layers: so
+ * The links between nodes, of which only those that are not as all others are kept. Partitions and clogs are counted, changes lie in layers: so
  * what overlaps adds up, and each ends on its own.
  */
 
@@ -10,19 +10,19 @@ import type { LinkOptions } from './link-options.js'
 import { Link, type LinkChange } from './link.js'
 import { changed } from './simulation-options.js'
 
-/** What is to be done with what a link held when nothing holds it any more. */
+/** What is to be done with datagrams that a link held when nothing holds them any more. */
 export interface LinkRelease {
   datagrams(link: Link, held: readonly DatagramEvent[]): void
-  stream(link: Link): void
 }
 
 export class Links {
-  readonly #defaults: LinkOptions
+  /** What links are like that are as all others. */
+  readonly defaults: LinkOptions
   readonly #ends = new Map<string, LinkEnd>()
   readonly #release: LinkRelease
 
   constructor(defaults: LinkOptions, release: LinkRelease) {
-    this.#defaults = defaults
+    this.defaults = defaults
     this.#release = release
   }
 
@@ -30,12 +30,10 @@ export class Links {
     this.#ends.set(end.address, end)
   }
 
-  /** The link to an address; undefined if no node has it. @throws TransportError `'INVALID_ARGUMENT'` for what is no address */
-  toAddress(from: LinkEnd, address: string): Link | undefined {
-    const known = from.links.get(address)
-    if (known !== undefined) return known
-    const to = this.#ends.get(address)
-    if (to !== undefined) return this.between(from, to)
+  /** Who has an address; undefined if no node has. @throws TransportError `'INVALID_ARGUMENT'` for what is no address */
+  endOf(address: string): LinkEnd | undefined {
+    const end = this.#ends.get(address)
+    if (end !== undefined) return end
     try {
       parseAddress(address)
     } catch (cause) {
@@ -47,19 +45,19 @@ export class Links {
     return undefined
   }
 
+  /** The link, which may be changed from now on. */
   between(from: LinkEnd, to: LinkEnd): Link {
-    const known = from.links.get(to.address)
+    const known = from.links.get(to)
     if (known !== undefined) return known
-    const link = new Link(from, to, this.#defaults)
-    from.links.set(to.address, link)
+    const link = new Link(from, to, this.defaults)
+    from.links.set(to, link)
     return link
   }
 
   /** Changes what links are like for good. */
   change(links: readonly Link[], change: LinkChange): void {
     for (const link of links) {
-      const extra = link.rare()
-      extra.base = changed(extra.base, change)
+      link.base = changed(link.base, change)
       restack(link)
     }
   }
@@ -69,11 +67,11 @@ export class Links {
     // A layer of its own, though another fault may be the same change.
     const layer = { ...change }
     for (const link of links) {
-      link.rare().layers.add(layer)
+      link.layers.add(layer)
       restack(link)
     }
     return () => {
-      for (const link of links) if (link.rare().layers.delete(layer)) restack(link)
+      for (const link of links) if (link.layers.delete(layer)) restack(link)
     }
   }
 
@@ -81,11 +79,11 @@ export class Links {
   partition(links: readonly Link[]): () => void {
     const cut = links.map((link) => {
       link.partitions++
-      return { link, healed: link.rare().healed }
+      return { link, healed: link.healed }
     })
     return () => {
       for (const { link, healed } of cut) {
-        if (link.rare().healed !== healed) continue
+        if (link.healed !== healed) continue
         link.partitions--
         this.#releaseFrom(link)
       }
@@ -95,11 +93,11 @@ export class Links {
   clog(links: readonly Link[]): () => void {
     const clogged = links.map((link) => {
       link.clogs++
-      return { link, unclogged: link.rare().unclogged }
+      return { link, unclogged: link.unclogged }
     })
     return () => {
       for (const { link, unclogged } of clogged) {
-        if (link.rare().unclogged !== unclogged) continue
+        if (link.unclogged !== unclogged) continue
         link.clogs--
         this.#releaseFrom(link)
       }
@@ -111,7 +109,7 @@ export class Links {
     for (const link of links) {
       if (link.partitions === 0) continue
       link.partitions = 0
-      link.rare().healed++
+      link.healed++
       this.#releaseFrom(link)
     }
   }
@@ -120,23 +118,21 @@ export class Links {
     for (const link of links) {
       if (link.clogs === 0) continue
       link.clogs = 0
-      link.rare().unclogged++
+      link.unclogged++
       this.#releaseFrom(link)
     }
   }
 
   #releaseFrom(link: Link): void {
-    const { extra } = link
-    if (extra === undefined || link.clogs > 0) return
-    if (extra.held.length > 0) this.#release.datagrams(link, extra.held.splice(0))
-    if (link.partitions === 0 && extra.stream !== undefined) this.#release.stream(link)
+    if (link.clogs > 0) return
+    if (link.held.length > 0) this.#release.datagrams(link, link.held.splice(0))
+    if (link.partitions === 0) link.stream?.release()
   }
 }
 
 /** The layers over the base, the later over the earlier. */
 function restack(link: Link): void {
-  const { base, layers } = link.rare()
-  let options = base
-  for (const layer of layers) options = changed(options, layer)
+  let options = link.base
+  for (const layer of link.layers) options = changed(options, layer)
   link.options = options
 }

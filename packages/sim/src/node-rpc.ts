@@ -8,6 +8,7 @@ import {
   type TransportErrorCode,
   type TransportErrorOptions,
 } from '@hs/core'
+import { copyBytes } from './copy-bytes.js'
 import { Exchange, type Reply } from './exchange.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'
@@ -58,7 +59,8 @@ export class NodeRpc implements RpcTransport {
         throw failure('CANCELLED', `${method} was cancelled`, { notExecuted: true, cause: signal.reason })
       const reply = { resolve, reject }
       if (link === undefined) this.#failUnknown(to, reply)
-      else new Exchange(this.#wire, this.#life, link, { method, body: body.slice(), timeoutMs, signal }, reply).begin()
+      else
+        new Exchange(this.#wire, this.#life, link, { method, body: copyBytes(body), timeoutMs, signal }, reply).begin()
     })
   }
 
@@ -67,7 +69,7 @@ export class NodeRpc implements RpcTransport {
     if (this.#life.isDead) return new Promise(() => undefined)
     try {
       const link = this.#linkTo(to, method)
-      const terms = { method, body: body.slice(), timeoutMs: DEFAULT_TIMEOUT_MS, signal: undefined }
+      const terms = { method, body: copyBytes(body), timeoutMs: DEFAULT_TIMEOUT_MS, signal: undefined }
       if (link !== undefined) new Exchange(this.#wire, this.#life, link, terms, undefined).begin()
       return settled
     } catch (error) {

@@ -70,7 +70,7 @@ export class WorldNetwork implements SimNetwork {
   isConnected(from: string, to: string): boolean {
     const [source] = this.#nodesOf('isConnected', 'from', from)
     const [target] = this.#nodesOf('isConnected', 'to', to)
-    const link = target === undefined ? undefined : source?.links.get(target.address)
+    const link = target === undefined ? undefined : source?.links.get(target)
     return link === undefined || (link.partitions === 0 && link.clogs === 0)
   }
 

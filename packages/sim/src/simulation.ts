@@ -11,6 +11,7 @@ import { FaultSchedule } from './fault-schedule.js'
 import type { Fault } from './fault.js'
 import type { NodeEnv, Surroundings } from './incarnation.js'
 import { Invariants, type Check } from './invariants.js'
+import { LinkDice } from './link-dice.js'
 import { Links } from './links.js'
 import { TrueClock } from './node-clock.js'
 import { checkNodeName, parseNodeOptions } from './node-options.js'
@@ -65,10 +66,10 @@ export class Simulation {
     this.#world = world
     this.#links = new Links(world.options.link, {
       datagrams: (link, held) => datagrams.release(link, held),
-      stream: (link) => link.extra?.stream?.release(),
     })
-    const datagrams = new Datagrams(world, this.#links)
-    this.#around = { world, datagrams, wire: new Wire(world, this.#links) }
+    const dice = new LinkDice(world)
+    const datagrams = new Datagrams(world, this.#links, dice)
+    this.#around = { world, datagrams, wire: new Wire(world, this.#links, dice) }
     this.#invariants = new Invariants(world)
     this.#driver = new Driver(world, this.#invariants)
     const network = new WorldNetwork(this.#nodes, this.#links, datagrams)
@@ -130,7 +131,7 @@ export class Simulation {
       driftPpm,
       disk: { ...this.#world.options.disk, ...(disk as NodeOptions['disk']) },
     })
-    this.#nodes.set(name, node as WorldNode)
+    this.#nodes.set(name, node)
     this.#links.add(node)
     return start ? node.start() : node
   }

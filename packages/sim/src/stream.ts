@@ -6,7 +6,11 @@
 
 import type { SimEvent } from './event-queue.js'
 import type { Incarnation } from './incarnation.js'
-import type { Link } from './link.js'
+import { InstantCounts } from './instant-counts.js'
+import { drawLatency } from './latency.js'
+import { linkUses, type LinkDice } from './link-dice.js'
+import type { LinkEnd } from './link-end.js'
+import { SELF_LATENCY_MS, type Link } from './link.js'
 import type { World } from './world.js'
 
 const FIRST_RETRANSMISSION_MS = 200
@@ -27,14 +31,17 @@ export interface StreamMessage {
 export class Stream {
   readonly #world: World
   readonly #link: Link
+  readonly #dice: LinkDice
+  readonly #drawn = new InstantCounts<LinkEnd>()
   /** Everything that is not handed over yet, first to last. */
   #first: StreamEvent | undefined
   #last: StreamEvent | undefined
   /** What a partition or a clog holds, in order. */
   #held: StreamEvent[] = []
 
-  constructor(world: World, link: Link) {
+  constructor(world: World, link: Link, dice: LinkDice) {
     this.#world = world
+    this.#dice = dice
     this.#link = link
   }
 
@@ -102,20 +109,22 @@ export class Stream {
   }
 
   #drawDelay(bytes: number): number {
-    const link = this.#link
-    const { loss, bytesPerSecond } = link.options
-    let delayMs = link.drawLatency()
-    if (link.isSelf) return delayMs
-    for (let i = 0; i < MAX_RETRANSMISSIONS && link.happens(loss); i++) delayMs += FIRST_RETRANSMISSION_MS * 2 ** i
+    const { from, to, options } = this.#link
+    if (from === to) return SELF_LATENCY_MS
+    const { loss, bytesPerSecond } = options
+    this.#dice.begin(from, to, linkUses.stream, this.#drawn.next(this.#world.now, to))
+    let delayMs = drawLatency(options.latency, this.#dice)
+    for (let i = 0; i < MAX_RETRANSMISSIONS && this.#dice.happens(loss); i++)
+      delayMs += FIRST_RETRANSMISSION_MS * 2 ** i
     return bytesPerSecond === Infinity ? delayMs : delayMs + this.#sendMs(bytes, bytesPerSecond)
   }
 
   /** Until the link has sent it, after all else that was given to it. A stream waits for as long as it takes. */
   #sendMs(bytes: number, bytesPerSecond: number): number {
-    const extra = this.#link.rare()
+    const link = this.#link
     const { now } = this.#world
-    extra.freeAt = Math.max(now, extra.freeAt) + (bytes / bytesPerSecond) * 1_000
-    return extra.freeAt - now
+    link.freeAt = Math.max(now, link.freeAt) + (bytes / bytesPerSecond) * 1_000
+    return link.freeAt - now
   }
 
   #append(event: StreamEvent): void {

@@ -1,5 +1,6 @@
 /** What requests and answers travel on: the streams of the links. */
 
+import type { LinkDice } from './link-dice.js'
 import type { LinkEnd } from './link-end.js'
 import type { Link } from './link.js'
 import type { Links } from './links.js'
@@ -11,17 +12,18 @@ export class Wire {
   readonly trace: TraceLog
   readonly #world: World
   readonly #links: Links
+  readonly #dice: LinkDice
 
-  constructor(world: World, links: Links) {
+  constructor(world: World, links: Links, dice: LinkDice) {
     this.#world = world
     this.#links = links
+    this.#dice = dice
     this.trace = world.trace
   }
 
   send(link: Link, message: StreamMessage): void {
-    const extra = link.rare()
-    extra.stream ??= new Stream(this.#world, link)
-    extra.stream.send(message)
+    link.stream ??= new Stream(this.#world, link, this.#dice)
+    link.stream.send(message)
   }
 
   /** The link of the answers. */
@@ -31,6 +33,7 @@ export class Wire {
 
   /** Undefined if no node has the address. @throws TransportError `'INVALID_ARGUMENT'` for what is no address */
   toAddress(from: LinkEnd, address: string): Link | undefined {
-    return this.#links.toAddress(from, address)
+    const to = this.#links.endOf(address)
+    return to === undefined ? undefined : this.#links.between(from, to)
   }
 }

@@ -8,6 +8,7 @@ import { MemoryLogger } from '@hs/core/testing'
 import type { DiskFaults } from './disk-faults.js'
 import { hashText } from './hash.js'
 import { Incarnation, type NodeEnv, type Surroundings } from './incarnation.js'
+import { InstantCounts } from './instant-counts.js'
 import type { LinkEnd } from './link-end.js'
 import type { Link } from './link.js'
 import { NodeTime } from './node-clock.js'
@@ -36,7 +37,8 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   readonly tieSalt: number
   readonly linkLow: number
   readonly linkHigh: number
-  readonly links = new Map<string, Link>()
+  readonly links = new Map<LinkEnd, Link>()
+  readonly sends = new InstantCounts<LinkEnd>()
   readonly logs = new MemoryLogger()
   readonly disk: SimDisk
   readonly time: NodeTime
@@ -198,7 +200,7 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   }
 
   #bootAnew(): void {
-    const life = new Incarnation(this as WorldNode, ++this.#incarnation, this.#around)
+    const life = new Incarnation(this, ++this.#incarnation, this.#around)
     this.#life = life
     this.#wasCrashed = false
     this.#around.world.changed = true

@@ -25,6 +25,9 @@ export interface Actor extends Scope, EventOwner {
   hold(event: SimEvent): void
 }
 
+const double = new Float64Array(1)
+const words = new Int32Array(double.buffer)
+
 export class World {
   readonly options: WorldOptions
   readonly random: SeededRandom
@@ -36,6 +39,9 @@ export class World {
   readonly workload: Workload
   /** True time, in milliseconds from 0. */
   now = 0
+  /** The same as two words. */
+  timeLow = 0
+  timeHigh = 0
   /** Events that happened. */
   events = 0
   failure: HsError | undefined
@@ -64,6 +70,9 @@ export class World {
 
   moveTo(at: number): void {
     this.now = at
+    double[0] = at
+    this.timeLow = words[0] as number
+    this.timeHigh = words[1] as number
     this.trace.moveTo(at)
   }
 

@@ -1,0 +1,8 @@
+/**
+ * `@hs/sim` against its peers. Only ratios within one run mean anything.
+ * Flags: `--smoke` (does it run at all), `--only text` (workloads whose name contains it), `--json file`.
+ */
+import { runBench } from './harness.js'
+import { workloads as pingPong } from './sim/ping-pong.js'
+
+await runBench('@hs/sim', [...pingPong])
