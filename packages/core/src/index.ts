@@ -26,6 +26,7 @@ export {
 } from './task-scope.js'
 export type { Task, TaskOutcome, TaskState } from './task.js'
 export type { RestartPolicy } from './restart-policy.js'
+export { unwatchAbort, watchAbort, type AbortWatcher } from './abort-watch.js'
 export { withTimeout, type WithTimeoutOptions } from './with-timeout.js'
 export { deferred, type Deferred } from './deferred.js'
 export * from './words.js'

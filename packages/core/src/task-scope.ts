@@ -3,6 +3,7 @@
  * task, timer or listener behind. As in Trio's nurseries and Erlang's supervisors, nothing outlives its scope.
  */
 import * as z from 'zod'
+import { unwatchAbort, watchAbort } from './abort-watch.js'
 import { checkFunction } from './arguments.js'
 import { deepFreeze } from './deep-freeze.js'
 import { deferred } from './deferred.js'
@@ -95,7 +96,7 @@ export class TaskScope implements AsyncDisposable {
   readonly #tasks = new Set<TaskRecord<unknown>>()
   readonly #children = new Set<TaskScope>()
   readonly #outer: AbortSignal | undefined
-  readonly #onOuterAbort = () => void this.stop(this.#outer?.reason) // never rejects
+  readonly #onOuterAbort = { onAbort: () => void this.stop(this.#outer?.reason) } // never rejects
   #stopping: { readonly reason: unknown; readonly stopped: Promise<void> } | undefined
   #whenEmpty: (() => void) | undefined
   #onStopped: (() => void) | undefined
@@ -115,8 +116,9 @@ export class TaskScope implements AsyncDisposable {
       reporter: reporter ?? new ErrorReporter({ clock, random, logger, ...(onError === undefined ? {} : { onError }) }),
     }
     this.#outer = signal
-    if (signal?.aborted) this.#onOuterAbort()
-    else signal?.addEventListener('abort', this.#onOuterAbort, { once: true })
+    if (signal === undefined) return
+    if (signal.aborted) this.#onOuterAbort.onAbort()
+    else watchAbort(signal, this.#onOuterAbort)
   }
 
   /** Aborts when the scope stops. */
@@ -323,7 +325,7 @@ export class TaskScope implements AsyncDisposable {
   }
 
   async #shutDown(reason: unknown): Promise<void> {
-    this.#outer?.removeEventListener('abort', this.#onOuterAbort)
+    if (this.#outer !== undefined) unwatchAbort(this.#outer, this.#onOuterAbort)
     if (this.#children.size > 0) await Promise.all(Array.from(this.#children, (child) => child.stop(reason)))
     this.#controller.abort(reason)
     for (const task of [...this.#tasks]) task.cancel(reason)

@@ -49,4 +49,20 @@ describe('watchAbort (CORE-2)', () => {
     controller.abort()
     expect(told).toEqual(['b'])
   })
+
+  it('does not tell who is made to leave by one that is told before', () => {
+    const { controller, signal, told, watcher, listeners } = setUp()
+    const last = watcher('last')
+    const first = {
+      onAbort: () => {
+        unwatchAbort(signal, first)
+        unwatchAbort(signal, last)
+      },
+    }
+    watchAbort(signal, first)
+    watchAbort(signal, last)
+    controller.abort()
+    expect(told).toEqual([])
+    expect(listeners()).toBe(0)
+  })
 })

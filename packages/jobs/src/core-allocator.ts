@@ -8,6 +8,9 @@ import {
   TimeoutError,
   parseOptions,
   runtimeShape,
+  unwatchAbort,
+  watchAbort,
+  type AbortWatcher,
   type Clock,
   type RuntimeOptions,
   type Timer,
@@ -41,8 +44,7 @@ interface Waiter {
   readonly resolve: (cores: readonly number[]) => void
   readonly reject: (reason: unknown) => void
   timer: Timer | null
-  signal: AbortSignal | null
-  onAbort: (() => void) | null
+  watched: { readonly signal: AbortSignal; readonly watcher: AbortWatcher } | null
 }
 
 const NO_CORES: readonly number[] = Object.freeze([])
@@ -100,7 +102,7 @@ export class CoreAllocator {
         resolve(this.#give(owner, count))
         return
       }
-      this.#wait({ owner, count, resolve, reject, timer: null, signal: null, onAbort: null }, options)
+      this.#wait({ owner, count, resolve, reject, timer: null, watched: null }, options)
     })
   }
 
@@ -175,9 +177,9 @@ export class CoreAllocator {
       })
     }
     if (signal !== undefined) {
-      waiter.signal = signal
-      waiter.onAbort = () => this.#giveUp(waiter, signal.reason)
-      signal.addEventListener('abort', waiter.onAbort, { once: true })
+      const watcher = { onAbort: () => this.#giveUp(waiter, signal.reason) }
+      waiter.watched = { signal, watcher }
+      watchAbort(signal, watcher)
     }
     this.#waiters.set(waiter.owner, waiter)
   }
@@ -192,6 +194,6 @@ export class CoreAllocator {
   #leave(waiter: Waiter): void {
     this.#waiters.delete(waiter.owner)
     waiter.timer?.cancel()
-    if (waiter.onAbort !== null) waiter.signal?.removeEventListener('abort', waiter.onAbort)
+    if (waiter.watched !== null) unwatchAbort(waiter.watched.signal, waiter.watched.watcher)
   }
 }

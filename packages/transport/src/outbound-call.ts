@@ -2,13 +2,19 @@
  * A request of this end, from the call to its one settlement. The objects are used again, each with its timer, so that
  * a request costs a promise and nothing else that lives longer than the turn.
  */
-import type { Clock, TimingWheel, TransportError } from '@hs/core'
+import {
+  unwatchAbort,
+  watchAbort,
+  type AbortWatcher,
+  type Clock,
+  type TimingWheel,
+  type TransportError,
+} from '@hs/core'
 import { BytePool } from './byte-pool.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { Linked } from './linked-list.js'
 import type { Method } from './methods.js'
 import { NO_BODY } from './outgoing-frame.js'
-import { SignalListeners, type Cancellable } from './signal-listeners.js'
 import { cancelled, deadlineExceeded } from './transport-errors.js'
 import { HEADER_BYTES, REQUEST_PREFIX_BYTES } from './wire.js'
 
@@ -21,7 +27,7 @@ export interface CallHolder {
 type Resolve = (answer: Uint8Array) => void
 type Reject = (error: unknown) => void
 
-export class OutboundCall implements Linked<OutboundCall>, Cancellable {
+export class OutboundCall implements Linked<OutboundCall>, AbortWatcher {
   previous: OutboundCall | null = null
   next: OutboundCall | null = null
   /** On the wire; has a meaning only once written. */
@@ -71,7 +77,7 @@ export class OutboundCall implements Linked<OutboundCall>, Cancellable {
     this.#timer.set(nowMs, timeoutMs)
     if (signal !== undefined) {
       this.#signal = signal
-      this.#calls.signals.add(signal, this)
+      watchAbort(signal, this)
     }
     const promise = new Promise<Uint8Array>(capture)
     this.#resolve = capturedResolve
@@ -105,7 +111,7 @@ export class OutboundCall implements Linked<OutboundCall>, Cancellable {
 
   #end(): void {
     this.#timer.clear()
-    if (this.#signal !== undefined) this.#calls.signals.remove(this.#signal, this)
+    if (this.#signal !== undefined) unwatchAbort(this.#signal, this)
     this.#signal = undefined
     this.#resolve = null
     this.#reject = null
@@ -123,7 +129,6 @@ export class OutboundCall implements Linked<OutboundCall>, Cancellable {
 /** Calls that are over and wait to be used again. */
 export class OutboundCalls {
   readonly bodies = new BytePool()
-  readonly signals = new SignalListeners()
   readonly #clock: Clock
   readonly #wheel: TimingWheel
   readonly #over: OutboundCall[] = []

@@ -3,6 +3,7 @@
  * signal, or the end of either transport. Whoever serves it learns by `call.signal` that nobody waits any more.
  */
 
+import { unwatchAbort, watchAbort } from '../abort-watch.js'
 import { checkFunction, checkMessage } from '../arguments.js'
 import type { Timer } from '../clock.js'
 import { HsError, TransportError, type TransportErrorCode, type TransportErrorOptions } from '../errors.js'
@@ -170,7 +171,6 @@ class PendingRequest {
   readonly #terms: RequestTerms
   readonly #among: Set<PendingRequest>
   readonly #timer: Timer
-  readonly #onAbort: () => void
   #settled = false
 
   constructor(wire: MemoryWire, among: Set<PendingRequest>, terms: RequestTerms) {
@@ -181,13 +181,17 @@ class PendingRequest {
     this.#timer = wire.clock.setTimer(timeoutMs, () =>
       this.fail(failure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`)),
     )
-    this.#onAbort = () => this.fail(failure('CANCELLED', `${method} was cancelled`, { cause: signal?.reason }))
-    signal?.addEventListener('abort', this.#onAbort, { once: true })
+    if (signal !== undefined) watchAbort(signal, this)
     among.add(this)
   }
 
   get settled(): boolean {
     return this.#settled
+  }
+
+  onAbort(): void {
+    const { method, signal } = this.#terms
+    this.fail(failure('CANCELLED', `${method} was cancelled`, { cause: signal?.reason }))
   }
 
   /** The answer, good or bad, is here. */
@@ -208,7 +212,7 @@ class PendingRequest {
     if (this.#settled) return false
     this.#settled = true
     this.#timer.cancel()
-    this.#terms.signal?.removeEventListener('abort', this.#onAbort)
+    if (this.#terms.signal !== undefined) unwatchAbort(this.#terms.signal, this)
     this.#among.delete(this)
     return true
   }
