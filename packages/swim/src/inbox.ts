@@ -13,7 +13,7 @@ import type { Outbox } from './outbox.js'
 import type { OutstandingPings } from './outstanding.js'
 import { PacketReader } from './packet-reader.js'
 import type { Proxy } from './proxy.js'
-import { ALIVE } from './record.js'
+import { ALIVE, isActive } from './record.js'
 import type { RoundTrips } from './rtt.js'
 import { isAscii } from './text.js'
 import { ACK, MESSAGE, NACK, PING, PING_REQ, RELAYED } from './wire.js'
@@ -97,8 +97,9 @@ export class Inbox {
     const { outbox, pings, proxy } = this.#parts
     switch (reader.kind) {
       case PING:
-        if (isFor(reader, this.#state.self.name)) outbox.ack(from, reader.sequence, sender === undefined, sender)
-        return
+        if (!isFor(reader, this.#state.self.name)) return
+        if (sender !== undefined) return outbox.ack(from, reader.sequence, false, sender)
+        return outbox.ack(from, reader.sequence, true, undefined, this.#successorOf(reader))
       case ACK:
         return this.#acked(reader, from, sender, nowMs)
       case PING_REQ:
@@ -146,6 +147,12 @@ export class Inbox {
         ? source
         : this.#state.table.getBytes(reader.bytes, reader.senderAt, reader.senderLength)
     return sender?.generation === reader.generation ? sender : undefined
+  }
+
+  /** An active process of the sender's name that is later than the sender: nobody else would tell it. */
+  #successorOf(reader: PacketReader): MemberRecord | undefined {
+    const held = this.#state.table.getBytes(reader.bytes, reader.senderAt, reader.senderLength)
+    return held !== undefined && held.generation > reader.generation && isActive(held.status) ? held : undefined
   }
 }
 

@@ -30,13 +30,20 @@ export class Outbox {
     this.#state.transmit(to, writer.finish())
   }
 
-  ack(to: string, sequence: number, isUnknown: boolean, receiver: MemberRecord | undefined): void {
+  /** @param successor a later process of the receiver's name, which it should know of */
+  ack(
+    to: string,
+    sequence: number,
+    isUnknown: boolean,
+    receiver: MemberRecord | undefined,
+    successor?: MemberRecord,
+  ): void {
     const { writer, vivaldi } = this.#state
     const { coordinate } = vivaldi
     writer.begin(ACK)
     writer.u32(sequence)
     writer.u8(isUnknown ? 1 : 0)
-    this.#news(receiver, true, coordinate.vec.length)
+    this.#news(receiver, true, coordinate.vec.length, successor)
     this.#state.transmit(to, writer.finishWithCoordinate(coordinate))
   }
 
@@ -77,10 +84,9 @@ export class Outbox {
   /** This node's own record, to who does not hold it. */
   introduce(to: string): void {
     const { writer, self } = this.#state
-    const bytes = encodeAlive(self.name, self.generation, self.incarnation, self)
     writer.begin(GOSSIP)
     writer.records()
-    if (bytes.length <= writer.room(0)) writer.item(bytes)
+    this.#alive(self, 0)
     writer.entries()
     this.#state.transmit(to, writer.finish())
   }
@@ -100,9 +106,10 @@ export class Outbox {
     this.#state.transmit(to, writer.finish())
   }
 
-  #news(receiver: MemberRecord | undefined, withDirect: boolean, dimensions: number): void {
+  #news(receiver: MemberRecord | undefined, withDirect: boolean, dimensions: number, successor?: MemberRecord): void {
     const { writer, queue, table } = this.#state
     writer.records()
+    if (successor !== undefined) this.#alive(successor, dimensions)
     if (receiver !== undefined) this.#buddy(receiver, dimensions)
     const waiting = withDirect ? this.#entries.directBytes : 0
     if (queue.size === 0 && waiting === 0) {
@@ -118,6 +125,12 @@ export class Outbox {
     if (waiting > 0) this.#entries.writeDirect(writer, left)
     writer.items(queue.entries)
     queue.settle()
+  }
+
+  #alive(record: MemberRecord, dimensions: number): void {
+    const { writer } = this.#state
+    const bytes = encodeAlive(record.name, record.generation, record.incarnation, record)
+    if (bytes.length <= writer.room(dimensions)) writer.item(bytes)
   }
 
   #buddy(receiver: MemberRecord, dimensions: number): void {

@@ -355,7 +355,8 @@ export class PacketReader {
     coordinate[2] = this.#f32()
     coordinate[3] = this.#varint(MAX_GENERATION)
     for (let i = 0; i < dimensions; i++) coordinate[4 + i] = this.#f32()
-    if ((coordinate[0] as number) < 0 || (coordinate[2] as number) < 0) this.#failed = true
+    const [heightMs = 0, , error = 0] = coordinate
+    if (heightMs < 0 || error < 0) this.#failed = true
     this.coordinateCount = 4 + dimensions
   }
 
