@@ -28,8 +28,25 @@ function catcher(event: (typeof events)[number]): Listener {
   }
 }
 
+/** Taken when the module is loaded. */
+const queueMicrotaskThen = globalThis.queueMicrotask
+
+/** What a microtask throws reaches the process without a scope, so it is caught where it is thrown. */
+function queueInScope(callback: () => void): void {
+  const scope = currentScope()
+  if (scope === null || typeof callback !== 'function') return queueMicrotaskThen(callback)
+  queueMicrotaskThen(() => {
+    try {
+      callback()
+    } catch (error) {
+      scope.failed(error)
+    }
+  })
+}
+
 /** Takes the place of all who listen. */
 export function catchEscapedErrors(): void {
+  if (globalThis.queueMicrotask === queueMicrotaskThen) globalThis.queueMicrotask = queueInScope
   for (const event of events) {
     before.set(event, process.listeners(event as 'uncaughtException') as Listener[])
     process.removeAllListeners(event)
@@ -39,6 +56,7 @@ export function catchEscapedErrors(): void {
 
 /** Puts back whoever listened before. */
 export function releaseEscapedErrors(): void {
+  if (globalThis.queueMicrotask === queueInScope) globalThis.queueMicrotask = queueMicrotaskThen
   for (const event of events) {
     process.removeListener(event, catchers[event])
     const since = process.listeners(event as 'uncaughtException') as Listener[]

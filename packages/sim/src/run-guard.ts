@@ -2,7 +2,7 @@
 
 import { catchEscapedErrors, releaseEscapedErrors } from './escaped-errors.js'
 import { allowGlobals, forbidGlobals } from './forbidden-globals.js'
-import { stopFollowing } from './scope.js'
+import { inScope, stopFollowing, type Scope } from './scope.js'
 import { startWatching, stopWatching } from './turns.js'
 
 let runs = 0
@@ -20,4 +20,15 @@ export function endRun(forbids: boolean): void {
   if (--runs > 0) return
   releaseEscapedErrors()
   stopFollowing()
+}
+
+/** Runs code of a node that is called from outside of events, also while no run is in progress. */
+export function callGuarded<T>(scope: Scope, forbids: boolean, fn: () => T): T {
+  if (!forbids) return inScope(scope, fn)
+  forbidGlobals()
+  try {
+    return inScope(scope, fn)
+  } finally {
+    allowGlobals()
+  }
 }

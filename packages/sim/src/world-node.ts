@@ -13,7 +13,7 @@ import type { LinkEnd } from './link-end.js'
 import type { Link } from './link.js'
 import { NodeTime } from './node-clock.js'
 import { checkClockChange, checkPauseMs, checkRestart } from './node-options.js'
-import { inScope } from './scope.js'
+import { callGuarded } from './run-guard.js'
 import { SimDisk } from './sim-disk.js'
 import type { ClockChange, RestartOptions, SimNode } from './sim-node.js'
 import { TimerEvent } from './timer-event.js'
@@ -52,8 +52,8 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   #life: Incarnation | undefined
   #incarnation = 0
   #wasCrashed = false
-  /** Pauses of this incarnation by `pause()`, which `resume()` ends. */
-  #manualPauses = 0
+  /** What ends the pauses of this incarnation by `pause()`, which `resume()` ends. */
+  readonly #pauses = new Set<() => void>()
   #stopping: Promise<void> | undefined
   #onDown: (() => void)[] = []
 
@@ -111,7 +111,7 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
     if (life === undefined) throw new HsError('NODE_DOWN', `Node ${this.name} is down: restart() it before the call`)
     if (life.isBooting) throw new HsError('NODE_DOWN', `Node ${this.name} is still booting: its boot is asynchronous`)
     this.#around.world.changed = true
-    return inScope(life, () => fn(life.app as A))
+    return this.#inScope(life, () => fn(life.app as A))
   }
 
   start(): this {
@@ -151,21 +151,19 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
     const life = this.#life
     if (life === undefined) return
     const end = this.#pause(life)
-    this.#manualPauses++
+    this.#pauses.add(end)
     if (ms === undefined) return
     const { world } = this.#around
     const over = () => {
-      if (this.#life !== life || this.#manualPauses === 0) return
-      this.#manualPauses--
-      end()
+      if (this.#pauses.delete(end)) end()
     }
     world.schedule(world.now + ms, world.workload, new TimerEvent(world, world.workload, over))
   }
 
   resume(): void {
-    const life = this.#life
-    if (life === undefined) return
-    for (; this.#manualPauses > 0; this.#manualPauses--) this.#unpause(life)
+    const ends = [...this.#pauses]
+    this.#pauses.clear()
+    for (const end of ends) end()
   }
 
   /** Pauses until the result is called, as long as this incarnation lives. */
@@ -205,7 +203,7 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
     this.#wasCrashed = false
     this.#around.world.changed = true
     this.#around.world.trace.number(this, traceKinds.start, this.#incarnation)
-    inScope(life, () => {
+    this.#inScope(life, () => {
       try {
         this.#booted(life, this.#boot(life.env))
       } catch (error) {
@@ -241,7 +239,7 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
       }
       world.schedule(world.now, world.workload, new TimerEvent(world, world.workload, over))
     }
-    inScope(life, () => {
+    this.#inScope(life, () => {
       try {
         const { app } = life
         const stop = typeof app === 'object' && app !== null ? (app as { stop?: unknown }).stop : undefined
@@ -260,7 +258,7 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
 
   #stopped(life: Incarnation): void {
     this.#around.world.trace.number(this, traceKinds.stop, this.#incarnation)
-    inScope(life, () => void life.rpc.close())
+    this.#inScope(life, () => void life.rpc.close())
     this.#takeDown(life)
     this.disk.unmount()
   }
@@ -268,10 +266,14 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   #takeDown(life: Incarnation): void {
     this.#around.world.changed = true
     this.#life = undefined
-    this.#manualPauses = 0
+    this.#pauses.clear()
     this.#stopping = undefined
     life.end(this.#around.datagrams)
     for (const tell of this.#onDown.splice(0)) tell()
+  }
+
+  #inScope<T>(life: Incarnation, fn: () => T): T {
+    return callGuarded(life, this.#around.world.options.forbidGlobals, fn)
   }
 
   #pause(life: Incarnation): () => void {
