@@ -41,6 +41,8 @@ export class DatacenterLink {
   #heardAt: number | null = null
   #capacity = { managers: 0, totalCores: 0, freeCores: 0 }
   #next = 0
+  /** The leader did not answer, or is none any more: the others are asked in turn. */
+  #isSearching = false
   #status: DatacenterHealth = 'degraded'
 
   constructor(options: DatacenterLinkOptions) {
@@ -83,7 +85,8 @@ export class DatacenterLink {
   /** One round: the leader, or another manager if it does not answer. Never rejects. */
   async poll(): Promise<void> {
     const { managers, peer, signal, gateId, clock, onError } = this.#options
-    let address = this.#leader?.address ?? managers[this.#next % managers.length] ?? ''
+    const known = this.#isSearching ? undefined : this.#leader?.address
+    let address = known ?? managers[this.#next % managers.length] ?? ''
     try {
       for (let hop = 0; hop <= MAX_HINTS; hop++) {
         const leader = this.#leader
@@ -93,17 +96,19 @@ export class DatacenterLink {
           this.#heardAt = clock.now()
           const { managers: count, totalCores, freeCores } = answer
           this.#capacity = { managers: count, totalCores, freeCores }
-          break
+          this.#isSearching = false
+          this.#tellStatus()
+          return
         }
         if (answer.leader === undefined || answer.leader.address === address) break
         address = answer.leader.address
       }
     } catch (error) {
       if (signal.aborted) return
-      // Its place is asked again next time, and so are the others in turn.
-      this.#next++
       if (!isLinkFailure(error)) onError(error)
     }
+    this.#isSearching = true
+    this.#next++
     this.#tellStatus()
   }
 

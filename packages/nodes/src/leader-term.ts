@@ -1,16 +1,18 @@
 /**
- * The term under which a manager leads. As long as there is one manager there is no election: whoever has followed an
- * earlier life of it says so, and it goes beyond that term, so that its fences are above all that came before.
+ * The term under which a manager leads: that of its election, if there was one. An election that remembers nothing may
+ * count from the beginning again, and a single manager holds none: so whoever has followed an earlier leader says so,
+ * and this one goes beyond that term, so that its fences are above all that came before.
  */
 import type { LeaderRef } from './wire/fields.js'
 
 export class LeaderTerm {
   readonly #id: string
-  #term = 1
+  #term: number
 
   /** @param id NodeId of this life. */
-  constructor(id: string) {
+  constructor(id: string, term: number) {
     this.#id = id
+    this.#term = term
   }
 
   get current(): number {

@@ -92,8 +92,14 @@ export class NodeLife {
     return parseNodeId(this.nodeId).generation
   }
 
+  /** @throws NodeError `'NODE_STOPPED'` before `start`. */
+  get endpoint(): Endpoint {
+    if (this.#endpoint === undefined) throw stoppedError(this.label)
+    return this.#endpoint
+  }
+
   /** Opens the endpoint once; `begin` serves methods and starts tasks in the same step. */
-  open(begin: (peer: RpcPeer) => void): Promise<void> {
+  open(begin: (peer: RpcPeer) => void | Promise<void>): Promise<void> {
     this.#opened ??= this.#open(begin)
     return this.#opened
   }
@@ -119,7 +125,7 @@ export class NodeLife {
     return this.#closing
   }
 
-  async #open(begin: (peer: RpcPeer) => void): Promise<void> {
+  async #open(begin: (peer: RpcPeer) => void | Promise<void>): Promise<void> {
     const { id, cluster, listen = DEFAULT_LISTEN, transport } = this.#options
     if (this.over) throw stoppedError(this.label)
     const { runtime, timing } = this
@@ -140,7 +146,7 @@ export class NodeLife {
       name: this.label,
       onError: (error, method) => this.reporter.report(`${this.label}.${method}`, error),
     })
-    begin(this.#peer)
+    await begin(this.#peer)
   }
 
   async #close(farewell: () => Promise<void>): Promise<void> {

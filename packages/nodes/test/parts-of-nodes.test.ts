@@ -229,7 +229,7 @@ describe('the smaller parts', () => {
   })
 
   it('leads under a term above that of any other life', () => {
-    const term = new LeaderTerm('m@2')
+    const term = new LeaderTerm('m@2', 1)
     expect(term.heard(undefined)).toBe(false)
     expect(term.heard({ id: 'm@1', address: '', term: 4 })).toBe(true)
     expect(term.current).toBe(5)

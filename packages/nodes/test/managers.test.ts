@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest'
+import { MemoryDisk } from '@hs/core/testing'
+import { defineWorkflow, Manager, NodeError, type JobResult, type ManagerOptions } from '../src/index.js'
+import { DC, MemoryCluster } from './memory-cluster.js'
+
+const NAMES = ['m1', 'm2', 'm3'] as const
+const ADDRESSES = NAMES.map((name) => `${name}:1`)
+
+const work = defineWorkflow({
+  name: 'work',
+  run: async (ctx) => {
+    for (let i = 1; i <= 40; i++) {
+      await ctx.clock.sleep(100, ctx.signal)
+      ctx.stats.count('steps')
+      ctx.progress(i, 40)
+    }
+    return ctx.workerId
+  },
+})
+
+const many = (count: number) => Array.from({ length: count }, (_, i) => ({ workflow: work, id: `s${i}` }))
+
+class Trio {
+  readonly cluster: MemoryCluster
+  readonly managers = new Map<string, Manager>()
+
+  constructor(seed = 1) {
+    this.cluster = new MemoryCluster({ workflows: [work], cores: 2, seed })
+  }
+
+  async manager(id: string, options: Partial<ManagerOptions> = {}): Promise<Manager> {
+    const manager = await this.cluster.manager({
+      id,
+      peers: ADDRESSES.filter((address) => address !== `${id}:1`),
+      transport: this.cluster.transport(`${id}:1`),
+      ...options,
+    })
+    this.managers.set(id, manager)
+    return manager
+  }
+
+  async start(workers = 2): Promise<this> {
+    for (const name of NAMES) await this.manager(name)
+    for (let i = 1; i <= workers; i++) await this.cluster.worker(`w${i}`, { managers: ADDRESSES })
+    await this.cluster.gate({ datacenters: { [DC]: ADDRESSES } })
+    await this.leader()
+    return this
+  }
+
+  get leaders(): Manager[] {
+    return [...this.managers.values()].filter((manager) => manager.isLeader)
+  }
+
+  /** Waits until there is one. */
+  async leader(): Promise<Manager> {
+    await this.cluster.clock.runUntil(() => this.leaders.length > 0, { limitMs: 10_000 })
+    const [leader] = this.leaders
+    if (leader === undefined) throw new Error('nobody leads')
+    return leader
+  }
+
+  async submit(count: number) {
+    return this.cluster.run(this.cluster.client().submit({ workflows: many(count) }))
+  }
+}
+
+function expectExact(result: JobResult, count: number): void {
+  expect(result.status).toBe('completed')
+  expect(result.accounting).toMatchObject({ workflows: count, completed: count, missing: 0 })
+  expect(result.counters['steps']).toBe(40 * count)
+  const executions = Object.values(result.workflows).flatMap((datacenters) => datacenters[DC]?.executions ?? [])
+  expect(new Set(executions.map((id) => id.slice(0, id.indexOf('#')))).size).toBe(count)
+}
+
+describe('managers of one datacenter (NODES-24)', () => {
+  it('elect one of them, whom all know, and only that one schedules', async () => {
+    const trio = await new Trio().start()
+    const leader = await trio.leader()
+    await trio.cluster.settle(2_000)
+    expect(trio.leaders).toEqual([leader])
+    for (const manager of trio.managers.values())
+      expect(manager.snapshot()).toMatchObject({ leaderId: leader.id, term: leader.snapshot().term, managers: 3 })
+    const job = await trio.submit(6)
+    expectExact(await trio.cluster.result(job), 6)
+    for (const manager of trio.managers.values())
+      expect(manager.snapshot().counters['accepted']).toBe(manager === leader ? 1 : 0)
+    expect(trio.cluster.errors()).toEqual([])
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('lead from the start where there is only one', async () => {
+    const cluster = await MemoryCluster.start({ workflows: [work] })
+    expect(cluster.managers[0]?.snapshot()).toMatchObject({ isLeader: true, term: 1, managers: 1 })
+    expect(await cluster.stop()).toBe(0)
+  })
+
+  it('have no leader without a quorum of the configured number, and say so', async () => {
+    const trio = new Trio()
+    const alone = await trio.manager('m1')
+    await trio.cluster.settle(10_000)
+    expect(alone.snapshot()).toMatchObject({ isLeader: false, leaderId: null, managers: 1 })
+    const ready = alone.ready({ timeoutMs: 100 }).catch((error: unknown) => error)
+    expect(await trio.cluster.run(ready)).toMatchObject({ code: 'NOT_READY' } satisfies Partial<NodeError>)
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it.each([
+    [{ peers: ['has space:1 '] }, /peers/],
+    [{ clusterSize: 0 }, /clusterSize/],
+    [{ disk: {} }, /disk: expected a Disk/],
+  ])('refuses %j', (options, message) => {
+    expect(() => new Manager({ id: 'm', datacenter: 'd', ...(options as object) })).toThrow(message)
+  })
+})
+
+describe('the loss of the leading manager (NODES-25, NODES-26)', () => {
+  it.each(['kill', 'stop'] as const)(
+    'by %s: another one takes over, running shards go on, none runs twice',
+    async (how) => {
+      const trio = await new Trio().start()
+      const first = await trio.leader()
+      const job = await trio.submit(8)
+      await trio.cluster.settle(1_500)
+      const told: unknown[] = []
+      first.events.on('leaderChanged', (change) => told.push(change))
+      await trio.cluster.run(first[how]())
+      expect(told).toContainEqual({ leaderId: null, term: expect.any(Number) as number })
+      const second = await trio.leader()
+      expect(second).not.toBe(first)
+      expect(second.snapshot().term).toBeGreaterThan(first.snapshot().term)
+      const result = await trio.cluster.result(job)
+      expectExact(result, 8)
+      expect(result.accounting).toMatchObject({ executions: 8, requeued: 0 })
+      expect(await trio.cluster.stop()).toBe(0)
+    },
+  )
+
+  it('together with a worker: its shards run again, and each counts once', async () => {
+    const trio = await new Trio().start(3)
+    const first = await trio.leader()
+    const job = await trio.submit(8)
+    await trio.cluster.settle(1_500)
+    await trio.cluster.run(Promise.all([first.kill(), trio.cluster.workers.get('w2')?.kill()]))
+    expectExact(await trio.cluster.result(job), 8)
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('and its return as a follower', async () => {
+    const trio = await new Trio().start()
+    const first = await trio.leader()
+    await trio.cluster.run(first.kill())
+    const second = await trio.leader()
+    const again = await trio.manager(first.id)
+    await trio.cluster.settle(5_000)
+    expect(trio.leaders).toEqual([second])
+    expect(again.snapshot()).toMatchObject({ isLeader: false, leaderId: second.id, managers: 3 })
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('twice in a row, with every job of both times exact', async () => {
+    const trio = await new Trio(7).start()
+    const jobs = [await trio.submit(6)]
+    for (let round = 0; round < 2; round++) {
+      await trio.cluster.settle(700)
+      const leader = await trio.leader()
+      await trio.cluster.run(leader.kill())
+      await trio.leader()
+      await trio.manager(leader.id)
+      jobs.push(await trio.submit(3))
+    }
+    for (const [i, job] of jobs.entries()) expectExact(await trio.cluster.result(job), i === 0 ? 6 : 3)
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+})
+
+describe('a restart of all managers', () => {
+  it('begins above every term that workers have followed, with disks and without', async () => {
+    for (const disks of [true, false]) {
+      const trio = new Trio()
+      const disk = new Map(NAMES.map((name) => [name, new MemoryDisk()]))
+      const options = (name: (typeof NAMES)[number]) => {
+        const own = disk.get(name)
+        return disks && own !== undefined ? { disk: own } : {}
+      }
+      for (const name of NAMES) await trio.manager(name, options(name))
+      await trio.cluster.worker('w1', { managers: ADDRESSES })
+      await trio.cluster.gate({ datacenters: { [DC]: ADDRESSES } })
+      const before = (await trio.leader()).snapshot().term
+      const job = await trio.submit(4)
+      await trio.cluster.settle(1_000)
+      await trio.cluster.run(Promise.all([...trio.managers.values()].map((manager) => manager.kill())))
+      for (const name of NAMES) await trio.manager(name, options(name))
+      const result = await trio.cluster.result(job)
+      expectExact(result, 4)
+      expect(result.accounting).toMatchObject({ executions: 4, requeued: 0 })
+      expect((await trio.leader()).snapshot().term).toBeGreaterThan(before)
+      expect(await trio.cluster.stop()).toBe(0)
+    }
+  })
+})
