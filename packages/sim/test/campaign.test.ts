@@ -188,10 +188,10 @@ describe('simulate runs seeds (SIM-22)', () => {
         await collectGarbage()
         alive.push(worlds.filter((world) => world.deref() !== undefined).length)
       }),
-      { seeds: 10, checkDeterminism: false },
+      { seeds: 20, checkDeterminism: false },
     )
-    // This one, and at most the one before, which the engine may still have in a register.
-    expect(Math.max(...alive)).toBeLessThanOrEqual(2)
+    // This one and a few that the engine still has at hand: no more for more seeds.
+    expect(Math.max(...alive)).toBeLessThanOrEqual(5)
   })
 })
 
