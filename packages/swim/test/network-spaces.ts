@@ -57,17 +57,26 @@ export function clientsOf(nodes: number, options: VivaldiOptions & { random: Ran
   return Array.from({ length: nodes }, () => new Vivaldi(options))
 }
 
+export interface SimulateOptions {
+  /** How many others each node measures, drawn once. @default all */
+  readonly neighbours?: number
+  /** What a measurement makes of the round trip. @default it is exact */
+  readonly measured?: (rttMs: number) => number
+}
+
 /** Each cycle each node measures the way to one other, as Serf's simulation does. */
 export function simulate(
   clients: readonly Vivaldi[],
   truth: RttMatrix,
   cycles: number,
   random: Random,
-  measured: (rttMs: number) => number = (rttMs) => rttMs,
+  { neighbours, measured = (rttMs) => rttMs }: SimulateOptions = {},
 ): void {
+  const n = clients.length
+  const known = clients.map(() => Array.from({ length: neighbours ?? 0 }, () => random.int(n)))
   for (let cycle = 0; cycle < cycles; cycle++) {
-    for (let i = 0; i < clients.length; i++) {
-      const j = random.int(clients.length)
+    for (let i = 0; i < n; i++) {
+      const j = neighbours === undefined ? random.int(n) : random.pick(known[i]!)
       if (i !== j) clients[i]!.observe(`node-${j}`, clients[j]!.coordinate, measured(truth[i]![j]!))
     }
   }

@@ -1,4 +1,4 @@
-import type { HsError } from '@hs/core';
+import type { HsError } from '@hs/core'
 import { ConfigError, DecodeError } from '@hs/core'
 import { SeededRandom } from '@hs/core/testing'
 import { distanceMs, Vivaldi, type Coordinate } from '@hs/swim'
@@ -207,7 +207,9 @@ describe('Vivaldi in spaces that are known (SWIM-39; the limits are 1.5 times th
     const dice = new SeededRandom(11)
     const truth = internet(300, dice)
     const clients = clientsOf(truth.length, { random: dice, dimensions: 2 })
-    simulate(clients, truth, 1_000, dice, (rtt) => rtt * (dice.next() < 0.02 ? 10 : 1 + 0.1 * dice.next()))
+    simulate(clients, truth, 1_000, dice, {
+      measured: (rtt) => rtt * (dice.next() < 0.02 ? 10 : 1 + 0.1 * dice.next()),
+    })
     expect(errorsOf(clients, truth).median).toBeLessThanOrEqual(0.11)
   })
 
