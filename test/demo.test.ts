@@ -9,8 +9,8 @@ import { systemClock } from '@hs/core'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-/** What the demo needs at least: itself, the target, a manager, a gate and three workers. */
-const PROCESSES = 7
+/** What the demo needs at least: itself, the target, a gate, three managers and three workers. */
+const PROCESSES = 9
 
 interface Ended {
   readonly code: number | null
@@ -78,7 +78,7 @@ describe('the demo', () => {
   })
 
   it(
-    'kills a worker, runs its shards again, and every counted request is one that the target served',
+    'kills a worker and the leading manager, and every counted request is one that the target served',
     { timeout: 120_000 },
     async () => {
       const json = join(folder, 'report.json')
@@ -93,10 +93,10 @@ describe('the demo', () => {
         windows: { requests: number; p99: number | null }[]
       }
       expect(report.ok).toBe(true)
-      expect(report.kills).toHaveLength(1)
-      expect(report.kills[0]).toMatchObject({ role: 'worker' })
+      expect(report.kills.map(({ role }) => role)).toEqual(['worker', 'manager'])
       expect(report.kills[0]?.id).toMatch(/^w[123]$/)
-      expect(report.kills[0]?.resumedAfterMs).toBeGreaterThan(0)
+      expect(report.kills[1]?.id).toMatch(/^m[123]$/)
+      for (const { resumedAfterMs } of report.kills) expect(resumedAfterMs).toBeGreaterThan(0)
       expect(report.accounting).toMatchObject({ workflows: 45, completed: 45 })
       expect(report.accounting.requeued).toBeGreaterThan(0)
       // login 5, catalog 10, browse 10 users x 40/s, checkout 3 users x 20/s, 40 batches of 20, for 3 s

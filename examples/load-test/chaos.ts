@@ -1,46 +1,51 @@
-/** Kills a worker in the middle of the load and measures until everything that it ran runs again. */
+/** Kills a worker and the leading manager while the load runs, and measures until the work goes on. */
 
-import type { Clock } from '@hs/core'
+import { deferred, type Clock } from '@hs/core'
 import { parseShardKey } from '@hs/jobs'
 import type { Cluster, Node } from './cluster.js'
 import { LOAD_STEPS } from './workflows.js'
 
 export interface Kill {
-  readonly role: string
+  readonly role: 'worker' | 'manager'
   readonly id: string
   /** Since the job was submitted. */
   readonly atMs: number
-  /** Keys of the shards that it was running. */
-  readonly lostShards: readonly string[]
-  /** From the kill until all of them ran elsewhere; null while they do not. */
+  /** How many shards it was running. */
+  readonly shards: number
+  /** Until all its shards ran elsewhere, or another manager led; null while that is not so. */
   resumedAfterMs: number | null
 }
 
-/** Kills the busiest worker. Null when no worker runs anything. */
-export function killBusiestWorker(
-  cluster: Cluster,
-  clock: Clock,
-  sinceMs: number,
-  resumed: (kill: Kill) => void,
-): Kill | null {
-  const victim = busiest(cluster.nodes)
-  if (victim === null) return null
-  const killedAt = clock.now()
-  const missing = new Set(victim.running)
-  const kill: Kill = {
-    role: victim.role,
-    id: victim.id,
-    atMs: killedAt - sinceMs,
-    lostShards: [...missing],
-    resumedAfterMs: null,
-  }
-  cluster.kill(victim)
+export interface ChaosOptions {
+  readonly cluster: Cluster
+  readonly clock: Clock
+  /** When the job was submitted, by `clock`. */
+  readonly sinceMs: number
+  /** Length of the load phase. */
+  readonly loadMs: number
+  readonly signal: AbortSignal
+  onKill(kill: Kill): void
+  onResumed(kill: Kill): void
+}
 
+/** A worker after a third of the load, the leading manager after two thirds, but not before all runs again. */
+export async function wreakHavoc(options: ChaosOptions): Promise<void> {
+  const { clock, loadMs, signal } = options
+  await clock.sleep(loadMs / 3, signal)
+  const resumed = killBusiestWorker(options)
+  await clock.sleep(loadMs / 3, signal)
+  await resumed
+  if (!signal.aborted) await killLeadingManager(options)
+}
+
+/** Resolves when everything that it ran runs elsewhere; at once when no worker runs anything. */
+function killBusiestWorker({ cluster, ...options }: ChaosOptions): Promise<void> {
+  const victim = busiest(cluster.nodes)
+  if (victim === null) return Promise.resolve()
+  const missing = new Set(victim.running)
+  const done = killed(cluster, victim, missing.size, options)
   const settled = (key: string) => {
-    if (!missing.delete(key) || missing.size > 0) return
-    for (const stopListening of listening) stopListening()
-    kill.resumedAfterMs = clock.now() - killedAt
-    resumed(kill)
+    if (missing.delete(key) && missing.size === 0) done.resolve()
   }
   const listening = [
     cluster.events.on('shardStarted', (_node, key) => settled(key)),
@@ -49,7 +54,41 @@ export function killBusiestWorker(
       if (node === victim) settled(key)
     }),
   ]
-  return kill
+  return done.promise.finally(() => {
+    for (const stopListening of listening) stopListening()
+  })
+}
+
+/** Resolves when another one leads. */
+function killLeadingManager({ cluster, ...options }: ChaosOptions): Promise<void> {
+  const victim = cluster.nodes.find((node) => node.leads && node.alive)
+  if (victim === undefined) return Promise.resolve()
+  const done = killed(cluster, victim, 0, options)
+  const stopListening = cluster.events.on('leads', (node) => {
+    if (node !== victim) done.resolve()
+  })
+  return done.promise.finally(stopListening)
+}
+
+function killed(
+  cluster: Cluster,
+  victim: Node,
+  shards: number,
+  { clock, sinceMs, onKill, onResumed }: Omit<ChaosOptions, 'cluster'>,
+): { resolve(): void; promise: Promise<void> } {
+  const killedAt = clock.now()
+  const role = victim.role === 'manager' ? 'manager' : 'worker'
+  const kill: Kill = { role, id: victim.id, atMs: killedAt - sinceMs, shards, resumedAfterMs: null }
+  cluster.kill(victim)
+  onKill(kill)
+  const { promise, resolve } = deferred<undefined>()
+  return {
+    resolve: () => resolve(undefined),
+    promise: promise.then(() => {
+      kill.resumedAfterMs = clock.now() - killedAt
+      onResumed(kill)
+    }),
+  }
 }
 
 /** The worker with the most shards, among those that carry a part of the load if there are any. */

@@ -4,7 +4,7 @@ import { SystemClock } from '@hs/core'
 import { SeededRandom } from '@hs/core/testing'
 import { Gate, Manager, Worker } from '@hs/nodes'
 import { dieWithParent } from './lifeline.js'
-import { CORES_PER_WORKER, DATACENTER, type ChildSpec, type FromChild } from './messages.js'
+import { CORES_PER_WORKER, DATACENTER, MANAGERS, type ChildSpec, type FromChild } from './messages.js'
 import { startTarget } from './target.js'
 import { workflows } from './workflows.js'
 
@@ -25,7 +25,16 @@ async function start({ role, id, seed, managers }: ChildSpec): Promise<string> {
     case 'target':
       return startTarget(new SystemClock(), new SeededRandom(seed))
     case 'manager': {
-      const manager = new Manager({ id, datacenter: DATACENTER, timing: 'local' })
+      const manager = new Manager({
+        id,
+        datacenter: DATACENTER,
+        peers: managers,
+        clusterSize: MANAGERS,
+        timing: 'local',
+      })
+      manager.events.on('leaderChanged', ({ leaderId }) => {
+        if (leaderId === id) tell({ type: 'leads' })
+      })
       await manager.start()
       return manager.address
     }

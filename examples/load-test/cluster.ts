@@ -12,11 +12,14 @@ export interface Node {
   /** Shards that run on it now, by key. Workers only. */
   readonly running: ReadonlySet<string>
   readonly alive: boolean
+  /** The last manager that said so. */
+  readonly leads: boolean
 }
 
 interface Member extends Node {
   address: string
   alive: boolean
+  leads: boolean
   readonly running: Set<string>
   readonly process: ChildProcess
 }
@@ -24,6 +27,7 @@ interface Member extends Node {
 export interface ClusterEvents extends Record<string, unknown[]> {
   shardStarted: [node: Node, key: string]
   shardFinished: [node: Node, key: string]
+  leads: [manager: Node]
   /** What a process wrote to its standard error. */
   said: [node: Node, line: string]
   /** A process ended that nobody had killed. */
@@ -58,7 +62,7 @@ export class Cluster {
     const child = spawn(process.execPath, ['--enable-source-maps', this.#entry, JSON.stringify(spec)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = { role, id, address: '', alive: true, running: new Set(), process: child }
+    const member: Member = { role, id, address: '', alive: true, leads: false, running: new Set(), process: child }
     this.#members.push(member)
 
     const ready = deferred<Node>()
@@ -96,6 +100,10 @@ export class Cluster {
         return ready.resolve(member)
       case 'failed':
         return ready.reject(new Error(`${member.role} ${member.id}: ${message.message}`))
+      case 'leads':
+        for (const one of this.#members) one.leads = one === member
+        this.events.emit('leads', member)
+        return
       case 'shardStarted':
         member.running.add(message.key)
         this.events.emit('shardStarted', member, message.key)

@@ -1,6 +1,6 @@
 /**
- * A distributed HTTP load test in real processes on loopback: a target, a gate, a manager and three workers.
- * One worker is killed in the middle; at the end every request in the result must be one that the target saw.
+ * A distributed HTTP load test in real processes on loopback: a target, a gate, three managers and three workers.
+ * A worker and the leading manager are killed; at the end every request in the result must be one that the target saw.
  *
  *   npx pnpm@10 demo [--seconds n] [--seed n] [--no-chaos] [--json file]
  */
@@ -8,13 +8,13 @@
 import { SystemClock } from '@hs/core'
 import { Client, type JobHandle } from '@hs/nodes'
 import { bundleChild } from './bundle.js'
-import { killBusiestWorker, type Kill } from './chaos.js'
+import { wreakHavoc, type Kill } from './chaos.js'
 import { Cluster } from './cluster.js'
 import { Display } from './display.js'
 import { watchLaunchers } from './lifeline.js'
-import { DATACENTER } from './messages.js'
+import { DATACENTER, MANAGERS } from './messages.js'
 import { parseDemoOptions, type DemoOptions } from './options.js'
-import { printReport, writeJson } from './report.js'
+import { printReport, resumption, writeJson } from './report.js'
 import { readCounts } from './target.js'
 import { Timeline } from './timeline.js'
 import { verify } from './verify.js'
@@ -47,12 +47,16 @@ try {
 async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
   cluster.events.on('said', ({ id }, line) => display.say(`${id}: ${line}`))
   cluster.events.on('died', (node, why) => display.say(`${node.role} ${node.id} died by itself: ${why}`))
-  display.say(`starting a target, a gate, a manager and ${WORKERS} workers`)
-  const [target, manager] = await Promise.all([cluster.start('target', 'target'), cluster.start('manager', 'm1')])
-  const workers = Array.from({ length: WORKERS }, (_, index) =>
-    cluster.start('worker', `w${index + 1}`, [manager.address]),
+  display.say(`starting a target, a gate, ${MANAGERS} managers and ${WORKERS} workers`)
+  const [target, first] = await Promise.all([cluster.start('target', 'target'), cluster.start('manager', 'm1')])
+  const others = await Promise.all(
+    names('m', MANAGERS)
+      .slice(1)
+      .map((id) => cluster.start('manager', id, [first.address])),
   )
-  const [gate] = await Promise.all([cluster.start('gate', 'g1', [manager.address]), ...workers])
+  const managers = [first, ...others].map(({ address }) => address)
+  const workers = names('w', WORKERS).map((id) => cluster.start('worker', id, managers))
+  const [gate] = await Promise.all([cluster.start('gate', 'g1', managers), ...workers])
 
   const { job, expected } = describeJob(target.address, seconds)
   const client = new Client({ gates: [gate.address], timing: 'local' })
@@ -64,14 +68,23 @@ async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
     const timeline = new Timeline()
     const kills: Kill[] = []
     const watching = watch(handle, timeline, startedAt)
-    const chaosTimer = clock.setTimer((seconds * 1_000) / 2, () => {
-      const kill = chaos ? killBusiestWorker(cluster, clock, startedAt, announceResumed) : null
-      if (kill === null) return
-      kills.push(kill)
-      display.say(`SIGKILL to worker ${kill.id}, which runs ${kill.lostShards.length} shards`)
+    const over = new AbortController()
+    const havoc = wreakHavoc({
+      cluster,
+      clock,
+      sinceMs: startedAt,
+      loadMs: seconds * 1_000,
+      signal: chaos ? over.signal : AbortSignal.abort(),
+      onKill: (kill) => {
+        kills.push(kill)
+        display.say(`SIGKILL to ${describe(kill)}`)
+      },
+      onResumed: (kill) => display.say(resumption(kill)),
+    }).catch((error: unknown) => {
+      if (chaos && !over.signal.aborted) throw error
     })
-    const result = await handle.result({ timeoutMs: seconds * 3_000 + GRACE_MS })
-    chaosTimer.cancel()
+    const result = await Promise.race([handle.result({ timeoutMs: seconds * 3_000 + GRACE_MS }), havoc.then(never)])
+    over.abort()
     await watching
     display.done()
 
@@ -83,7 +96,7 @@ async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
       writeJson(json, {
         ok,
         durationMs: clock.now() - startedAt,
-        kills: kills.map(({ lostShards: _, ...kill }) => kill),
+        kills: kills.map(({ shards: _, ...kill }) => kill),
         accounting: result.accounting,
         requests: verdict.requests,
         windows: timeline.rows(),
@@ -99,10 +112,18 @@ async function demo({ seconds, chaos, json }: DemoOptions): Promise<boolean> {
   }
 }
 
-function announceResumed(kill: Kill): void {
-  display.say(
-    `all ${kill.lostShards.length} shards of ${kill.id} run again, ${((kill.resumedAfterMs ?? 0) / 1_000).toFixed(2)} s after the kill`,
-  )
+/** `m1`, `m2` … */
+function names(prefix: string, count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`)
+}
+
+function describe({ role, id, shards }: Kill): string {
+  return role === 'worker' ? `worker ${id}, which runs ${shards} shards` : `manager ${id}, which leads`
+}
+
+/** For a race that only a failure may win. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
 }
 
 /** Shows the job until its windows end. */

@@ -7,15 +7,18 @@ export interface ChildSpec {
   readonly role: Role
   readonly id: string
   readonly seed: number
-  /** Addresses of managers, for workers and gates. */
+  /** Addresses of managers: for a manager those that were started before it. */
   readonly managers: readonly string[]
 }
 
 export type FromChild =
   | { readonly type: 'ready'; readonly address: string }
   | { readonly type: 'failed'; readonly message: string }
+  /** The manager leads its datacenter from now on. */
+  | { readonly type: 'leads' }
   | { readonly type: 'shardStarted'; readonly key: string }
   | { readonly type: 'shardFinished'; readonly key: string }
 
 export const DATACENTER = 'local'
+export const MANAGERS = 3
 export const CORES_PER_WORKER = 8

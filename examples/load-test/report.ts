@@ -11,7 +11,7 @@ import type { StepRow, Verdict } from './verify.js'
 export interface Report {
   readonly ok: boolean
   readonly durationMs: number
-  readonly kills: readonly Omit<Kill, 'lostShards'>[]
+  readonly kills: readonly Omit<Kill, 'shards'>[]
   readonly accounting: JobResult['accounting']
   readonly requests: Verdict['requests']
   readonly windows: readonly TimelineRow[]
@@ -43,15 +43,16 @@ export function printReport(result: JobResult, verdict: Verdict, kills: readonly
     `requests    ${counted} counted + ${uncounted} of executions that died = ${served} that the target served`,
   )
   for (const kill of kills) {
-    const resumed =
-      kill.resumedAfterMs === null
-        ? 'nothing of it had to run again'
-        : `all of it ran again after ${(kill.resumedAfterMs / 1_000).toFixed(2)} s`
-    console.log(
-      `killed      ${kill.role} ${kill.id} at ${(kill.atMs / 1_000).toFixed(1)} s with ${kill.lostShards.length} shards: ${resumed}`,
-    )
+    const resumed = kill.resumedAfterMs === null ? 'nothing had to be done again' : resumption(kill)
+    console.log(`killed      ${kill.role} ${kill.id} at ${(kill.atMs / 1_000).toFixed(1)} s: ${resumed}`)
   }
   for (const { execution, requests } of verdict.uncounted) console.log(`uncounted   ${execution}: ${requests} requests`)
+}
+
+/** How the work went on. */
+export function resumption({ role, id, shards, resumedAfterMs }: Kill): string {
+  const after = `${((resumedAfterMs ?? 0) / 1_000).toFixed(2)} s after the kill`
+  return role === 'worker' ? `all ${shards} shards of ${id} ran again ${after}` : `another manager led ${after}`
 }
 
 /** Forty rows that say the same become one. */

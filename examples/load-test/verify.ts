@@ -17,13 +17,16 @@ export interface StepRow {
 export interface Verdict {
   readonly rows: readonly StepRow[]
   readonly requests: { readonly counted: number; readonly served: number; readonly uncounted: number }
-  /** What the target saw of executions that do not count: those of the killed worker. */
+  /** What the target saw of executions that do not count. */
   readonly uncounted: readonly { readonly execution: string; readonly worker: string; readonly requests: number }[]
   /** What differs; empty when all is exact. */
   readonly differences: readonly string[]
 }
 
-/** @param killed ids of the workers that were killed: only what they ran may be missing from the result */
+/**
+ * What is not counted must be of a worker that was killed, or of an execution that a later one took the place of.
+ * @param killed ids of workers
+ */
 export function verify(
   result: JobResult,
   expected: readonly ExpectedRequests[],
@@ -79,8 +82,11 @@ export function verify(
   const uncounted = Object.entries(served)
     .filter(([execution]) => !counted.has(execution))
     .map(([execution, { worker, requests }]) => ({ execution, worker, requests }))
+  const countedFences = new Map([...counted].map(parseExecution))
   for (const { execution, worker } of uncounted) {
-    if (!killed.has(worker))
+    const [shard, fence] = parseExecution(execution)
+    const isSuperseded = fence < (countedFences.get(shard) ?? 0)
+    if (!killed.has(worker) && !isSuperseded)
       differences.push(`${execution} sent requests from ${worker}, is not counted, and nobody killed it`)
   }
   const requests = {
@@ -91,6 +97,12 @@ export function verify(
   if (requests.served !== requests.counted + requests.uncounted)
     differences.push('what the target served is not the sum of counted and uncounted requests')
   return { rows, requests, uncounted, differences }
+}
+
+/** An execution id is `shardKey#fence`. */
+function parseExecution(id: string): [shard: string, fence: number] {
+  const at = id.lastIndexOf('#')
+  return [id.slice(0, at), Number(id.slice(at + 1))]
 }
 
 function sum(numbers: readonly number[]): number {

@@ -31,6 +31,10 @@ export interface LeaderLinkOptions {
 
 const BACKOFF = Object.freeze({ baseMs: 100, maxMs: 5_000 })
 const MAX_HINTS = 4
+/** The backoff goes no further while managers answer, but have no leader: an election is soon over. */
+const MAX_REFUSALS = 3
+
+type Attempt = 'found' | 'refused' | 'failed'
 
 export class LeaderLink {
   readonly #options: LeaderLinkOptions
@@ -84,27 +88,28 @@ export class LeaderLink {
 
   #attempt(): void {
     this.#tryManagers().then(
-      (found) => {
+      (attempt) => {
         if (this.#options.signal.aborted) return
-        if (found) this.#searching = false
-        else this.#retry()
+        if (attempt === 'found') this.#searching = false
+        else this.#retry(attempt)
       },
       (error) => {
         if (this.#options.signal.aborted) return
         this.#options.onError(error)
-        this.#retry()
+        this.#retry('failed')
       },
     )
   }
 
-  #retry(): void {
+  #retry(attempt: Attempt): void {
     this.#failures++
+    if (attempt === 'refused') this.#failures = Math.min(this.#failures, MAX_REFUSALS)
     const { clock, random } = this.#options
     this.#timer = clock.setTimer(fullJitterMs(BACKOFF, this.#failures, random), () => this.#attempt())
   }
 
   /** One manager, and whom it points to. */
-  async #tryManagers(): Promise<boolean> {
+  async #tryManagers(): Promise<Attempt> {
     const { managers, peer, signal, onFound } = this.#options
     let address = managers[this.#next % managers.length] ?? ''
     this.#next++
@@ -114,18 +119,19 @@ export class LeaderLink {
         if (!signal.aborted && !isLinkFailure(error)) this.#options.onError(error)
         return null
       })
-      if (answer === null || signal.aborted) return false
+      if (answer === null || signal.aborted) return 'failed'
       if (answer.ok) {
-        if (answer.leader.term < this.term) return false
+        if (answer.leader.term < this.term) return 'failed'
         this.#failures = 0
         this.#leader = this.#followed = answer.leader
         onFound(answer.leader, answer.abort)
-        return true
+        return 'found'
       }
       if (answer.code !== 'NOT_LEADER' && answer.code !== 'NODE_STOPPED') this.#options.onError(refusalError(answer))
-      if (answer.leader === undefined || answer.leader.address === address) return false
+      if (answer.leader === undefined || answer.leader.address === address)
+        return answer.code === 'NOT_LEADER' ? 'refused' : 'failed'
       address = answer.leader.address
     }
-    return false
+    return 'failed'
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryDisk } from '@hs/core/testing'
-import { defineWorkflow, Manager, NodeError, type JobResult, type ManagerOptions } from '../src/index.js'
+import { defineWorkflow, Manager, type JobResult, type ManagerOptions, type NodeError } from '../src/index.js'
 import { DC, MemoryCluster } from './memory-cluster.js'
 
 const NAMES = ['m1', 'm2', 'm3'] as const
