@@ -3,6 +3,7 @@
  * its coordinate. One array of doubles, as an object of so many numbers takes three times the memory.
  */
 import type { Coordinate } from './coordinate.js'
+import { MAX_DIMENSIONS } from './wire.js'
 
 const ALLOWED_AT = 0
 const SRTT = 1
@@ -46,6 +47,12 @@ export function measure(contact: Contact, nowMs: number, rttMs: number): void {
   contact[RTT_AT] = nowMs
 }
 
+/** The upper bound of the round trip if it was measured since `sinceMs`; else `NaN`. */
+export function measuredBound(contact: Contact, sinceMs: number): number {
+  const isFresh = (contact[RTT_AT] as number) >= sinceMs
+  return isFresh ? (contact[SRTT] as number) + 4 * (contact[RTTVAR] as number) : NaN
+}
+
 /** The smoothed round trip, its upper bound and when it was last measured; undefined before the first sample. */
 export function measured(contact: Contact): { rttMs: number; upperBoundMs: number; atMs: number } | undefined {
   const rttMs = contact[SRTT] as number
@@ -53,12 +60,22 @@ export function measured(contact: Contact): { rttMs: number; upperBoundMs: numbe
   return { rttMs, upperBoundMs: rttMs + 4 * (contact[RTTVAR] as number), atMs: contact[RTT_AT] as number }
 }
 
-/** Keeps a coordinate: height, adjustment, error, samples, then the vector, as they stand in `values` from `start`. */
-export function keepCoordinate(contact: Contact, nowMs: number, values: Float64Array, count: number): void {
-  contact[COORDINATE_AT] = nowMs
-  contact.length = HEIGHT
-  for (let i = 0; i < count; i++) contact.push(values[i] as number)
+/**
+ * Keeps a coordinate: height, adjustment, error, samples, then the vector, as they stand in `values`. Returns the
+ * contact, another one if it had not this length.
+ */
+export function keepCoordinate(contact: Contact, nowMs: number, values: Float64Array, count: number): Contact {
+  const kept = contact.length === HEIGHT + count ? contact : blank.slice(0, HEIGHT + count)
+  if (kept !== contact) for (let i = 0; i < COORDINATE_AT; i++) kept[i] = contact[i] as number
+  kept[COORDINATE_AT] = nowMs
+  for (let i = 0; i < count; i++) kept[HEIGHT + i] = values[i] as number
+  return kept
 }
+
+/** An array that grows takes more than it needs, and one that ever held an integer keeps no bare doubles. */
+const blank: readonly number[] = /* @__PURE__ */ new Array<number>(VECTOR + MAX_DIMENSIONS)
+  .fill(0.5)
+  .map((x) => x * NaN)
 
 export function coordinateOf(contact: Contact): { coordinate: Coordinate; atMs: number } | undefined {
   if (contact.length <= VECTOR) return undefined

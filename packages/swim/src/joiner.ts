@@ -5,7 +5,7 @@
 import { HsError } from '@hs/core'
 import type { ClusterState } from './cluster-state.js'
 import type { MemberRecord } from './member-record.js'
-import { DEAD } from './record.js'
+import { DEAD, isActive } from './record.js'
 import type { Seed, Seeds } from './seeds.js'
 import type { Exchanged, Syncer } from './syncer.js'
 
@@ -87,14 +87,15 @@ export class Joiner {
     done: (outcome: Exchanged | HsError) => void,
   ): void {
     this.#seeds.attempted(seed)
-    this.#syncer.exchange(seed.address, isJoin, terms, (outcome) => {
+    this.#syncer.exchange(seed.address, isJoin, terms, (outcome, member) => {
       if (outcome === 'itself') this.#seeds.drop(seed)
-      else if (outcome === 'answered') this.#joined(seed)
+      else if (outcome === 'answered') this.#joined(seed, member)
       done(outcome)
     })
   }
 
-  #joined(seed: Seed): void {
+  #joined(seed: Seed, member: string | undefined): void {
+    seed.member = member
     this.#seeds.answered(seed)
     this.#hasJoined = true
     this.#isTakenTold = false
@@ -109,9 +110,7 @@ export class Joiner {
 
   #reconnect(): void {
     const { table, random, settings, signal } = this.#state
-    const active = new Set<string>()
-    for (const { rpcAddress } of table.ring) active.add(rpcAddress)
-    const lost: (Seed | MemberRecord)[] = this.#seeds.others().filter(({ address }) => !active.has(address))
+    const lost: (Seed | MemberRecord)[] = this.#seeds.others().filter((seed) => !this.#isMember(seed))
     for (const record of table.tombstones) {
       if (record.status === DEAD && record.rpcAddress !== '') lost.push(record)
     }
@@ -120,6 +119,12 @@ export class Joiner {
     const target = random.pick(lost)
     if (!('rpcAddress' in target)) return this.#contact(target, false, terms, (outcome) => this.#reconnected(outcome))
     this.#syncer.exchange(target.rpcAddress, false, terms, (outcome) => this.#reconnected(outcome))
+  }
+
+  /** Whether who answered at a seed is an active member there. */
+  #isMember({ member, address }: Seed): boolean {
+    const record = member === undefined ? undefined : this.#state.table.get(member)
+    return record !== undefined && isActive(record.status) && record.rpcAddress === address
   }
 
   #reconnected(outcome: Exchanged | HsError): void {

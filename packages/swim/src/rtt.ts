@@ -1,6 +1,6 @@
 /** How far away a member is: as measured, else as the coordinates say, else a guess. A poor estimate excludes nobody. */
 import type { ClusterState } from './cluster-state.js'
-import { coordinateOf, keepCoordinate, measure, measured, newContact } from './contact.js'
+import { coordinateOf, keepCoordinate, measure, measured, measuredBound, newContact } from './contact.js'
 import { coordinateQuality, distanceMs, rttUpperBoundMs, type Coordinate } from './coordinate.js'
 import type { MemberRecord } from './member-record.js'
 import type { PacketReader } from './packet-reader.js'
@@ -25,9 +25,13 @@ const itself: RttEstimate = Object.freeze({ rttMs: 0, upperBoundMs: 0, quality: 
 
 export class RoundTrips {
   readonly #state: ClusterState
+  /** The coordinate at hand: one object for all acks, as nobody keeps it. */
+  readonly #theirs: { vec: number[]; heightMs: number; adjustmentMs: number; error: number }
 
   constructor(state: ClusterState) {
     this.#state = state
+    const { vec } = state.vivaldi.coordinate
+    this.#theirs = { vec: vec.map(() => 0), heightMs: 0, adjustmentMs: 0, error: 0 }
   }
 
   estimate(name: string): RttEstimate {
@@ -52,6 +56,8 @@ export class RoundTrips {
   /** An upper bound of the round trip for timeouts; 0 if nothing is known. No estimate is built. */
   boundOf(record: MemberRecord): number {
     if (record.contact === undefined) return 0
+    const boundMs = measuredBound(record.contact, this.#state.clock.now() - FRESH_MS)
+    if (!Number.isNaN(boundMs)) return boundMs
     const { source, upperBoundMs } = this.estimateOf(record)
     return source === 'default' ? 0 : upperBoundMs
   }
@@ -69,10 +75,14 @@ export class RoundTrips {
     const contact = (record.contact ??= newContact())
     // Of a space with other dimensions nothing can be learnt.
     if (coordinateCount - 4 !== vivaldi.coordinate.vec.length) return
-    keepCoordinate(contact, nowMs, coordinate, coordinateCount)
-    const theirs = coordinateOf(contact)
-    if (theirs === undefined || rttMs > MAX_SAMPLE_MS) return
-    vivaldi.observe(record.name, theirs.coordinate, Math.max(MIN_SAMPLE_MS, rttMs))
+    record.contact = keepCoordinate(contact, nowMs, coordinate, coordinateCount)
+    if (rttMs > MAX_SAMPLE_MS) return
+    const theirs = this.#theirs
+    theirs.heightMs = coordinate[0] as number
+    theirs.adjustmentMs = coordinate[1] as number
+    theirs.error = coordinate[2] as number
+    for (let i = 4; i < coordinateCount; i++) theirs.vec[i - 4] = coordinate[i] as number
+    vivaldi.observe(record.name, theirs, Math.max(MIN_SAMPLE_MS, rttMs))
   }
 
   #byCoordinates(theirs: Coordinate, ageMs: number): RttEstimate {

@@ -7,6 +7,8 @@ export interface Seed {
   /** It has answered. */
   confirmed: boolean
   attempts: number
+  /** Who answered there last. */
+  member: string | undefined
   /** Since when it has not answered, if it does not. */
   silentSinceMs: number | undefined
   watch: WheelTimer | undefined
@@ -29,7 +31,14 @@ export class Seeds implements Iterable<Seed> {
     const known = this.#byAddress.get(address)
     if (known !== undefined) return known
     if (this.#byAddress.size >= MAX_SEEDS) throw new LimitError('Seeds of a cluster', MAX_SEEDS, MAX_SEEDS + 1)
-    const seed: Seed = { address, confirmed: false, attempts: 0, silentSinceMs: undefined, watch: undefined }
+    const seed: Seed = {
+      address,
+      confirmed: false,
+      attempts: 0,
+      member: undefined,
+      silentSinceMs: undefined,
+      watch: undefined,
+    }
     this.#byAddress.set(address, seed)
     return seed
   }

@@ -51,13 +51,14 @@ export class Syncer {
 
   /**
    * Exchanges views with whoever answers at an address; `done` is called once, with an error if it did not.
+   * and told who it was if it did.
    * @param isJoin what it says of others is all there is to know
    */
   exchange(
     address: string,
     isJoin: boolean,
     terms: { timeoutMs: number; signal: AbortSignal },
-    done: (outcome: Exchanged | HsError) => void,
+    done: (outcome: Exchanged | HsError, member?: string) => void,
   ): void {
     const { digests } = this.#state.table
     const { request } = syncCodecs()
@@ -65,7 +66,10 @@ export class Syncer {
     this.#state.rpc
       .request(address, this.#methods.sync, body, terms)
       .then((bytes) => this.#merge(address, bytes, isJoin, terms))
-      .then(done, (error: unknown) => done(asHsError(error)))
+      .then(
+        ([outcome, member]) => done(outcome, member),
+        (error: unknown) => done(asHsError(error)),
+      )
   }
 
   #arm(): void {
@@ -112,19 +116,19 @@ export class Syncer {
     bytes: Uint8Array,
     isJoin: boolean,
     terms: { timeoutMs: number; signal: AbortSignal },
-  ): Exchanged {
+  ): [outcome: Exchanged, member: string | undefined] {
     const { self, isActive, table } = this.#state
     if (!isActive) throw new ClosedError('Cluster')
     const answer = syncCodecs().answer.decode(bytes)
     const theirs = this.#views.peek(answer.self)
-    if (theirs?.name === self.name && theirs.generation === self.generation) return 'itself'
+    if (theirs?.name === self.name && theirs.generation === self.generation) return ['itself', undefined]
     // All of it is checked before any of it is taken.
     const said = this.#views.take(answer.records, this.#origin(isJoin))
     this.#views.takeSelf(answer.self)
     const buckets = answer.buckets.filter((bucket) => bucket < BUCKETS)
     const { records } = this.#views.ofBuckets(buckets, (record) => isSaid(record, said.get(record.name)))
     if (records.length > 0 && table.n > 1) this.#push(address, records, terms)
-    return 'answered'
+    return ['answered', theirs?.name]
   }
 
   #push(address: string, records: Uint8Array, terms: { timeoutMs: number; signal: AbortSignal }): void {

@@ -13,6 +13,7 @@ export class Views {
   readonly #state: ClusterState
   readonly #entries: Entries
   readonly #membership: Membership
+  readonly #reader = new PacketReader()
 
   constructor(state: ClusterState, entries: Entries, membership: Membership) {
     this.#state = state
@@ -62,7 +63,7 @@ export class Views {
    * @throws DecodeError, and then nothing was taken
    */
   take(bytes: Uint8Array, origin: Origin): Map<string, News> {
-    const reader = new PacketReader()
+    const reader = this.#reader
     const said = new Map<string, News>()
     for (const record of readView(reader, bytes)) {
       said.set(record.news.name, record.news)
@@ -73,13 +74,13 @@ export class Views {
 
   /** What another says of itself. @throws DecodeError */
   peek(bytes: Uint8Array): News | undefined {
-    const [record, ...more] = readView(new PacketReader(), bytes)
+    const [record, ...more] = readView(this.#reader, bytes)
     return record === undefined || more.length > 0 ? undefined : record.news
   }
 
   /** Takes in what another says of itself, which makes it known and heard. @throws DecodeError */
   takeSelf(bytes: Uint8Array): void {
-    const reader = new PacketReader()
+    const reader = this.#reader
     const [record] = readView(reader, bytes)
     if (record === undefined) return
     this.#takeOne(reader, bytes, record, record.news.rank === ALIVE ? 'self' : 'gossip')

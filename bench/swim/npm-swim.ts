@@ -1,0 +1,74 @@
+/**
+ * npm `swim` 0.6.0, its socket a stub. It installs on Node 20 only with other packages in place of its native ones:
+ * `msgpack` → `npm:msgpackr@^1.11.0`, `farmhash` → `npm:farmhash-modern@^1.1.0`.
+ */
+import { createRequire } from 'node:module'
+
+interface PeerSwim {
+  codec: { encode(value: unknown): Uint8Array }
+  net: {
+    udpSocket: { send(...args: unknown[]): void; close(): void }
+    onMessage(buffer: Uint8Array, from: { address: string; port: number }): void
+    makeCompoundMessage(buffers: Uint8Array[]): Uint8Array
+  }
+  membership: { start(): void; onUpdate(data: object): void }
+  failureDetector: { swim: unknown; pingListener: unknown; tick(): void; start(): void }
+  disseminator: { start(): void; getUpdatesUpTo(bytes: number): unknown[] }
+}
+
+type PeerModule = new (options: object) => PeerSwim
+
+export interface Peer {
+  pings(n: number): unknown
+  pingsWithUpdates(n: number): unknown
+}
+
+const PING = 10
+const UPDATE = 14
+const UPDATES = 6
+
+export async function npmSwim(known: number): Promise<Peer | undefined> {
+  const Swim = load()
+  if (Swim === undefined) return undefined
+  const swim = new Swim({ local: { host: '10.9.9.9:7946' }, codec: 'msgpack' })
+  let sent = 0
+  // Its own socket is never bound.
+  swim.net.udpSocket.close()
+  swim.net.udpSocket = { send: () => sent++, close: () => undefined }
+  swim.failureDetector.tick = () => undefined
+  swim.failureDetector.start()
+  swim.membership.start()
+  swim.disseminator.start()
+  const hostOf = (i: number) => `10.0.${i >> 8}.${i & 255}:7946`
+  const dataOf = (i: number) => ({ host: hostOf(i), state: 0, incarnation: 0 })
+  for (let i = 0; i < known; i++) swim.membership.onUpdate(dataOf(i))
+  while (swim.disseminator.getUpdatesUpTo(500).length > 0);
+  const message = (type: number, data: unknown) => Buffer.concat([Buffer.from([type]), swim.codec.encode(data)])
+  const from = Array.from({ length: known }, (_, i) => ({ address: `10.0.${i >> 8}.${i & 255}`, port: 7946 }))
+  const bare = Array.from({ length: known }, (_, i) => message(PING, { seq: i }))
+  const full = bare.map((ping, i) => {
+    const updates = Array.from({ length: UPDATES }, (_, k) => message(UPDATE, dataOf((i + k) % known)))
+    return swim.net.makeCompoundMessage([ping, ...updates])
+  })
+  const run = (packets: readonly Uint8Array[]) => (n: number) => {
+    for (let i = 0; i < n; i++)
+      swim.net.onMessage(packets[i % known] as Uint8Array, from[i % known] as (typeof from)[0])
+    return sent
+  }
+  return { pings: run(bare), pingsWithUpdates: run(full) }
+}
+
+let isTold = false
+
+function load(): PeerModule | undefined {
+  try {
+    return createRequire(import.meta.url)('swim') as PeerModule
+  } catch (error) {
+    if (!isTold)
+      console.log(
+        `swim 0.6.0 is not compared: ${error instanceof Error ? error.message.split('\n')[0] : 'it does not load'}`,
+      )
+    isTold = true
+    return undefined
+  }
+}
