@@ -3,7 +3,7 @@
  * a time, for as long as a quorum of the configured number has answered it.
  */
 import { DatagramChannels, type Disk } from '@hs/core'
-import { Cluster, DiskElectionStore, LeaderElection, presets, type Leadership } from '@hs/swim'
+import { Cluster, DiskElectionStore, LeaderElection, presets, type ElectionCluster, type Leadership } from '@hs/swim'
 import type { NodeLife } from './node-life.js'
 import type { LeaderRef } from './wire/fields.js'
 
@@ -32,6 +32,7 @@ const MISSED_HEARTBEATS = 3
 export class ManagerCluster {
   readonly #cluster: Cluster
   readonly #election: LeaderElection
+  #isSilent = false
 
   constructor(options: ManagerClusterOptions) {
     const { life, cluster, datacenter, peers, size, disk } = options
@@ -55,7 +56,7 @@ export class ManagerCluster {
     })
     this.#election = new LeaderElection({
       ...runtime,
-      cluster: this.#cluster,
+      cluster: this.#voice(),
       group: 'managers',
       role: 'manager',
       electorate: { size },
@@ -110,7 +111,24 @@ export class ManagerCluster {
 
   /** As a crash looks to the others. */
   async crash(): Promise<void> {
-    await this.#cluster.stop()
+    this.#isSilent = true
     await this.#election.stop()
+    await this.#cluster.stop()
+  }
+
+  /** The cluster as the election has it: a crash resigns from nothing. */
+  #voice(): ElectionCluster {
+    const cluster = this.#cluster
+    return {
+      get local() {
+        return cluster.local
+      },
+      get localHealth() {
+        return cluster.localHealth
+      },
+      members: (filter) => cluster.members(filter),
+      onMessage: (topic, fn) => cluster.onMessage(topic, fn),
+      send: (member, topic, payload) => !this.#isSilent && cluster.send(member, topic, payload),
+    }
   }
 }
