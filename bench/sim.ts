@@ -4,5 +4,6 @@
  */
 import { runBench } from './harness.js'
 import { workloads as pingPong } from './sim/ping-pong.js'
+import { workloads as requestAnswer } from './sim/request-answer.js'
 
-await runBench('@hs/sim', [...pingPong])
+await runBench('@hs/sim', [...pingPong, ...requestAnswer])

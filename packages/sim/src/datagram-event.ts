@@ -24,8 +24,7 @@ export class DatagramEvent implements SimEvent {
 
   fire(): void {
     const { links } = this.from
-    // Most nodes have no link that is not as all others.
-    const link = links.size === 0 || this.isReceived ? undefined : links.get(this.to)
+    const link = links === undefined || this.isReceived ? undefined : links.get(this.to)
     if (link === undefined) this.#datagrams.receive(this)
     else if (link.partitions > 0) this.#datagrams.drop(this, 'partition')
     else if (link.clogs > 0) link.held.push(this)

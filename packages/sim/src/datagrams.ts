@@ -8,6 +8,7 @@ import { copyBytes } from './copy-bytes.js'
 import { DatagramEvent } from './datagram-event.js'
 import { hashBytes } from './hash.js'
 import type { Incarnation } from './incarnation.js'
+import { InstantCounts } from './instant-counts.js'
 import type { LinkEnd } from './link-end.js'
 import { drawLatency } from './latency.js'
 import { linkUses, type LinkDice } from './link-dice.js'
@@ -48,6 +49,7 @@ export class Datagrams {
   readonly #world: World
   readonly #links: Links
   readonly #dice: LinkDice
+  readonly #sends = new InstantCounts<LinkEnd>()
   #sent = 0
   #duplicated = 0
   #delivered = 0
@@ -70,9 +72,9 @@ export class Datagrams {
     const { trace, now } = this.#world
     trace.peer(from, traceKinds.send, end, hashBytes(bytes))
     if (from === end) return this.#schedule(from, end, SELF_LATENCY_MS, copyBytes(bytes))
-    const link = from.links.size === 0 ? undefined : from.links.get(end)
+    const link = from.links?.get(end)
     const options = link === undefined ? this.#links.defaults : link.options
-    this.#dice.begin(from, end, linkUses.datagram, from.sends.next(now, end))
+    this.#dice.begin(from, end, linkUses.datagram, this.#sends.next(now, from, end))
     const isTwice = this.#dice.happens(options.duplicate)
     this.#carry(from, end, link, options, bytes)
     if (!isTwice) return
@@ -86,7 +88,7 @@ export class Datagrams {
     const { life } = to
     if (life === undefined) return this.drop(event, 'down')
     if (life.isPaused) return this.#wait(event, life)
-    const handler = life.datagram.handler
+    const handler = life.onMessage
     if (handler === undefined) return this.drop(event, 'down')
     this.#inFlight--
     this.#delivered++

@@ -57,8 +57,9 @@ export class Exchange {
     this.#wire.trace.peer(this.caller, traceKinds.request, this.#link.to, hashBytes(body))
     if (this.#reply !== undefined) {
       this.caller.rpc.asked.add(this)
-      const late = () => this.#giveUp(failure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`))
-      this.#deadline = this.caller.clock.setTimer(timeoutMs, late)
+      this.#deadline = this.caller.clock.setTimer(timeoutMs, () =>
+        this.#giveUp(failure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`)),
+      )
       signal?.addEventListener('abort', this)
     }
     this.#wire.send(this.#link, new RequestMessage(this))

@@ -52,6 +52,8 @@ export class Incarnation implements Actor {
   readonly name: string
   readonly traceSalt: number
   readonly tieSalt: number
+  /** Its handler of datagrams; undefined: it does not listen. */
+  onMessage: ((from: string, bytes: Uint8Array) => unknown) | undefined = undefined
   readonly clock: NodeClock
   readonly datagram: NodeDatagram
   readonly rpc: NodeRpc

@@ -47,10 +47,12 @@ export class Links {
 
   /** The link, which may be changed from now on. */
   between(from: LinkEnd, to: LinkEnd): Link {
-    const known = from.links.get(to)
-    if (known !== undefined) return known
-    const link = new Link(from, to, this.defaults)
-    from.links.set(to, link)
+    from.links ??= new Map()
+    let link = from.links.get(to)
+    if (link === undefined) {
+      link = new Link(from, to, this.defaults)
+      from.links.set(to, link)
+    }
     return link
   }
 

@@ -7,25 +7,17 @@ import type { Incarnation } from './incarnation.js'
 /** As over UDP and IPv4. */
 const MAX_MESSAGE_BYTES = 65_507
 
-type Handler = (from: string, bytes: Uint8Array) => unknown
-
 export class NodeDatagram implements DatagramTransport {
   readonly address: string
   readonly maxMessageBytes = MAX_MESSAGE_BYTES
   readonly #life: Incarnation
   readonly #datagrams: Datagrams
-  #handler: Handler | undefined
   #closed = false
 
   constructor(life: Incarnation, datagrams: Datagrams) {
     this.address = life.node.address
     this.#life = life
     this.#datagrams = datagrams
-  }
-
-  /** Undefined: nobody listens. */
-  get handler(): Handler | undefined {
-    return this.#handler
   }
 
   send(to: string, bytes: Uint8Array): void {
@@ -39,11 +31,11 @@ export class NodeDatagram implements DatagramTransport {
   }
 
   onMessage(fn: (from: string, bytes: Uint8Array) => void): void {
-    if (!this.#closed) this.#handler = fn
+    if (!this.#closed) this.#life.onMessage = fn
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    this.#handler = undefined
+    this.#life.onMessage = undefined
   }
 }

@@ -70,7 +70,7 @@ export class WorldNetwork implements SimNetwork {
   isConnected(from: string, to: string): boolean {
     const [source] = this.#nodesOf('isConnected', 'from', from)
     const [target] = this.#nodesOf('isConnected', 'to', to)
-    const link = target === undefined ? undefined : source?.links.get(target)
+    const link = target === undefined ? undefined : source?.links?.get(target)
     return link === undefined || (link.partitions === 0 && link.clogs === 0)
   }
 
@@ -101,7 +101,7 @@ export class WorldNetwork implements SimNetwork {
     const right = b === undefined ? undefined : new Set(this.#nodesOf(method, 'b', b))
     const joins = (from: LinkEnd, to: LinkEnd) => (left?.has(from) ?? true) && (right?.has(to) ?? true)
     for (const from of this.#nodes.values()) {
-      for (const link of from.links.values()) if (joins(from, link.to) || joins(link.to, from)) yield link
+      for (const link of from.links?.values() ?? []) if (joins(from, link.to) || joins(link.to, from)) yield link
     }
   }
 

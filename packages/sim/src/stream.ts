@@ -112,7 +112,7 @@ export class Stream {
     const { from, to, options } = this.#link
     if (from === to) return SELF_LATENCY_MS
     const { loss, bytesPerSecond } = options
-    this.#dice.begin(from, to, linkUses.stream, this.#drawn.next(this.#world.now, to))
+    this.#dice.begin(from, to, linkUses.stream, this.#drawn.next(this.#world.now, from, to))
     let delayMs = drawLatency(options.latency, this.#dice)
     for (let i = 0; i < MAX_RETRANSMISSIONS && this.#dice.happens(loss); i++)
       delayMs += FIRST_RETRANSMISSION_MS * 2 ** i

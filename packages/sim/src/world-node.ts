@@ -8,7 +8,6 @@ import { MemoryLogger } from '@hs/core/testing'
 import type { DiskFaults } from './disk-faults.js'
 import { hashText } from './hash.js'
 import { Incarnation, type NodeEnv, type Surroundings } from './incarnation.js'
-import { InstantCounts } from './instant-counts.js'
 import type { LinkEnd } from './link-end.js'
 import type { Link } from './link.js'
 import { NodeTime } from './node-clock.js'
@@ -30,15 +29,16 @@ type Boot = (env: NodeEnv) => unknown
 const PROTOCOL = Object.freeze({ major: 1, minor: 0 })
 
 export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
+  // First what every message touches: of a thousand nodes little is in the cache.
   readonly name: string
   readonly address: string
-  readonly identity: PeerIdentity
   readonly traceSalt: number
   readonly tieSalt: number
   readonly linkLow: number
   readonly linkHigh: number
-  readonly links = new Map<LinkEnd, Link>()
-  readonly sends = new InstantCounts<LinkEnd>()
+  links: Map<LinkEnd, Link> | undefined = undefined
+  #life: Incarnation | undefined
+  readonly identity: PeerIdentity
   readonly logs = new MemoryLogger()
   readonly disk: SimDisk
   readonly time: NodeTime
@@ -49,7 +49,6 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   readonly #baseDisk: DiskFaults
   readonly #around: Surroundings
   readonly #boot: Boot
-  #life: Incarnation | undefined
   #incarnation = 0
   #wasCrashed = false
   /** What ends the pauses of this incarnation by `pause()`, which `resume()` ends. */
