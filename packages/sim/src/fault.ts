@@ -63,13 +63,17 @@ const makeSchema = () =>
     z.strictObject({ ...span(), kind: z.literal('disk'), node: z.string(), change: z.strictObject(diskFaultsShape()) }),
   ])
 
+let cachedPlanSchema: ReturnType<typeof makePlanSchema> | undefined
+const planSchema = () => (cachedPlanSchema ??= makePlanSchema())
+const makePlanSchema = () => z.strictObject({ faults: z.array(faultSchema()) })
+
 /**
  * Checks a plan, and copies it, so that nothing that its giver changes later reaches the run.
  * @param owner who takes the plan, for the message
  * @throws ConfigError with every fault that is none
  */
 export function parseFaults(faults: unknown, owner: string): Fault[] {
-  const { faults: parsed } = parseOptions(z.strictObject({ faults: z.array(faultSchema()) }), { faults }, owner)
+  const { faults: parsed } = parseOptions(planSchema(), { faults }, owner)
   // zod says "or undefined" of what may be absent; JSON has no such thing, and neither has a plan.
   return parsed.map((fault) => withoutUndefined(fault) as Fault)
 }
