@@ -21,6 +21,7 @@ import { MemberTable } from './member-table.js'
 import type { ClusterSettings } from './options.js'
 import { PacketWriter } from './packet-writer.js'
 import { ALIVE } from './record.js'
+import { Requests } from './requests.js'
 import { Stalls } from './stalls.js'
 import { Vivaldi } from './vivaldi.js'
 import { labelOf } from './wire.js'
@@ -37,6 +38,7 @@ export class ClusterState {
   readonly random: Random
   readonly datagram: DatagramTransport
   readonly rpc: RpcTransport
+  readonly requests: Requests
   readonly reporter: ErrorReporter
   readonly events: TypedEmitter<ClusterEvents>
   readonly self: MemberRecord
@@ -69,8 +71,6 @@ export class ClusterState {
   /** Called when something waits to be gossiped. */
   onQueued: () => void = () => undefined
   readonly #wheel: TimingWheel
-  /** Ends the requests in flight. */
-  readonly #abort = new AbortController()
   #warnedMs = -Infinity
   #rpcFailures = 0
 
@@ -81,6 +81,7 @@ export class ClusterState {
     this.random = random
     this.datagram = settings.datagram
     this.rpc = settings.rpc
+    this.requests = new Requests(settings.rpc)
     this.reporter = new ErrorReporter({
       clock,
       random,
@@ -125,10 +126,6 @@ export class ClusterState {
   /** Takes part: sends, answers, judges. */
   get isActive(): boolean {
     return this.status === 'running' || this.status === 'leaving'
-  }
-
-  get signal(): AbortSignal {
-    return this.#abort.signal
   }
 
   /** A timer of the wheel; none once this node is silent. */
@@ -203,6 +200,6 @@ export class ClusterState {
     this.status = status
     this.queue.clear()
     this.#wheel.stop()
-    this.#abort.abort()
+    this.requests.abort()
   }
 }

@@ -15,7 +15,6 @@ import type { AuditEntry } from './history.js'
 import { Identity } from './identity.js'
 import { Inbox } from './inbox.js'
 import { Joiner } from './joiner.js'
-import { linkSignals } from './link-signals.js'
 import { memberStatuses, type Member, type MemberStatus, type Meta } from './member.js'
 import { Membership } from './membership.js'
 import { resolveOptions, type ClusterOptions } from './options.js'
@@ -152,15 +151,17 @@ export class Cluster implements AsyncDisposable {
     await this.start()
     this.#assertOpen()
     signal?.throwIfAborted()
-    const link = linkSignals(this.#state.signal, signal)
+    const group = new Set<AbortController>()
+    const onAbort = () => group.forEach((controller) => controller.abort())
+    signal?.addEventListener('abort', onAbort)
     try {
-      return await this.#joiner.join(addresses, timeoutMs, link.signal)
+      return await this.#joiner.join(addresses, { timeoutMs, group })
     } catch (error) {
       signal?.throwIfAborted()
       this.#assertOpen()
       throw error
     } finally {
-      link.release()
+      signal?.removeEventListener('abort', onAbort)
     }
   }
 

@@ -136,8 +136,14 @@ export class Inbox {
     const { self } = this.#state
     if (reader.kind === PING && isFor(reader, self.name)) outbox.ack(from, reader.sequence, false, undefined)
     const ping = reader.kind === ACK ? pings.get(reader.sequence) : undefined
+    if (reader.generation === self.generation) return this.#handleOwn(reader)
     if (ping !== undefined && ping.target === self.name) ping.answered(reader.generation)
     else identity.meetOther(reader.generation, from)
+  }
+
+  /** What this node sent to itself. */
+  #handleOwn(reader: PacketReader): void {
+    if (reader.kind === MESSAGE) this.#parts.onMessage(reader.text(), reader.payload(), this.#state.self.view)
   }
 
   /** The member that the header names, if it is held and in this generation. */

@@ -6,6 +6,7 @@ import { HsError } from '@hs/core'
 import type { ClusterState } from './cluster-state.js'
 import type { MemberRecord } from './member-record.js'
 import { DEAD, isActive } from './record.js'
+import type { RequestTerms } from './requests.js'
 import type { Seed, Seeds } from './seeds.js'
 import type { Exchanged, Syncer } from './syncer.js'
 
@@ -34,9 +35,9 @@ export class Joiner {
   }
 
   /** Contacts addresses once each; how many answered. */
-  async join(addresses: readonly string[], timeoutMs: number, signal: AbortSignal): Promise<number> {
+  async join(addresses: readonly string[], terms: RequestTerms): Promise<number> {
     const seeds = [...new Set(addresses)].map((address) => this.#seeds.add(address))
-    const outcomes = await Promise.all(seeds.map((seed) => this.#ask(seed, timeoutMs, signal)))
+    const outcomes = await Promise.all(seeds.map((seed) => this.#ask(seed, terms)))
     const answered = outcomes.filter((outcome) => !(outcome instanceof HsError)).length
     if (answered > 0) return answered
     const errors = outcomes.filter((outcome): outcome is HsError => outcome instanceof HsError)
@@ -48,18 +49,18 @@ export class Joiner {
     })
   }
 
-  #ask(seed: Seed, timeoutMs: number, signal: AbortSignal): Promise<Exchanged | HsError> {
-    return new Promise((resolve) => this.#contact(seed, true, { timeoutMs, signal }, resolve))
+  #ask(seed: Seed, terms: RequestTerms): Promise<Exchanged | HsError> {
+    return new Promise((resolve) => this.#contact(seed, true, terms, resolve))
   }
 
   #joinInBackground(): void {
-    const { settings, signal } = this.#state
+    const { settings } = this.#state
     const seeds = this.#seeds.others()
     if (this.#hasJoined || seeds.length === 0) return
     let waiting = seeds.length
     let isTaken = false
     for (const seed of seeds) {
-      this.#contact(seed, true, { timeoutMs: settings.joinTimeoutMs, signal }, (outcome) => {
+      this.#contact(seed, true, { timeoutMs: settings.joinTimeoutMs }, (outcome) => {
         isTaken ||= outcome instanceof HsError && outcome.code === 'NAME_TAKEN'
         if (isTaken && outcome instanceof HsError) this.#tellTaken(outcome)
         if (--waiting === 0) this.#retry(isTaken)
@@ -80,12 +81,7 @@ export class Joiner {
     this.#state.fail(error)
   }
 
-  #contact(
-    seed: Seed,
-    isJoin: boolean,
-    terms: { timeoutMs: number; signal: AbortSignal },
-    done: (outcome: Exchanged | HsError) => void,
-  ): void {
+  #contact(seed: Seed, isJoin: boolean, terms: RequestTerms, done: (outcome: Exchanged | HsError) => void): void {
     this.#seeds.attempted(seed)
     this.#syncer.exchange(seed.address, isJoin, terms, (outcome, member) => {
       if (outcome === 'itself') this.#seeds.drop(seed)
@@ -109,13 +105,13 @@ export class Joiner {
   }
 
   #reconnect(): void {
-    const { table, random, settings, signal } = this.#state
+    const { table, random, settings } = this.#state
     const lost: (Seed | MemberRecord)[] = this.#seeds.others().filter((seed) => !this.#isMember(seed))
     for (const record of table.tombstones) {
       if (record.status === DEAD && record.rpcAddress !== '') lost.push(record)
     }
     if (lost.length === 0) return
-    const terms = { timeoutMs: settings.joinTimeoutMs, signal }
+    const terms = { timeoutMs: settings.joinTimeoutMs }
     const target = random.pick(lost)
     if (!('rpcAddress' in target)) return this.#contact(target, false, terms, (outcome) => this.#reconnected(outcome))
     this.#syncer.exchange(target.rpcAddress, false, terms, (outcome) => this.#reconnected(outcome))

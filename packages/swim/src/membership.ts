@@ -328,7 +328,9 @@ export class Membership {
     const { table } = this.#state
     if (table.isFull) {
       const oldest = table.oldestTombstone
-      if (oldest === undefined || news.rank !== ALIVE) {
+      // What is remembered of the dead is no reason to forget others.
+      if (news.rank !== ALIVE) return undefined
+      if (oldest === undefined) {
         this.#state.refused()
         return undefined
       }

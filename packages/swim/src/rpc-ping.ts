@@ -35,8 +35,7 @@ export class RpcPing {
   ask(member: MemberRecord, timeoutMs: number, onAnswer: () => void): void {
     const { id, name, rpcAddress } = member
     const body = codecs().request.encode({ target: name })
-    const { signal } = this.#state
-    this.#state.rpc.request(rpcAddress, this.#method, body, { timeoutMs, signal }).then(
+    this.#state.requests.send(rpcAddress, this.#method, body, { timeoutMs }).then(
       (answer) => {
         try {
           if (this.#state.isActive && codecs().answer.decode(answer).id === id) onAnswer()

@@ -10,6 +10,7 @@ import type { News } from './packet-reader.js'
 import { BUCKETS } from './digests.js'
 import type { Prober } from './prober.js'
 import { ALIVE, isActive } from './record.js'
+import type { RequestTerms } from './requests.js'
 import { syncCodecs } from './sync-messages.js'
 import type { Views } from './views.js'
 
@@ -57,14 +58,14 @@ export class Syncer {
   exchange(
     address: string,
     isJoin: boolean,
-    terms: { timeoutMs: number; signal: AbortSignal },
+    terms: RequestTerms,
     done: (outcome: Exchanged | HsError, member?: string) => void,
   ): void {
     const { digests } = this.#state.table
     const { request } = syncCodecs()
     const body = request.encode({ self: this.#views.self(), digests: digests.toBytes() })
-    this.#state.rpc
-      .request(address, this.#methods.sync, body, terms)
+    this.#state.requests
+      .send(address, this.#methods.sync, body, terms)
       .then((bytes) => this.#merge(address, bytes, isJoin, terms))
       .then(
         ([outcome, member]) => done(outcome, member),
@@ -80,10 +81,10 @@ export class Syncer {
   }
 
   #turn(): void {
-    const { settings, signal } = this.#state
+    const { settings } = this.#state
     const member = this.#pick()
     if (member !== undefined) {
-      this.exchange(member.rpcAddress, false, { timeoutMs: settings.joinTimeoutMs, signal }, (outcome) => {
+      this.exchange(member.rpcAddress, false, { timeoutMs: settings.joinTimeoutMs }, (outcome) => {
         if (outcome instanceof HsError) this.#missed(member, outcome)
       })
     }
@@ -115,7 +116,7 @@ export class Syncer {
     address: string,
     bytes: Uint8Array,
     isJoin: boolean,
-    terms: { timeoutMs: number; signal: AbortSignal },
+    terms: RequestTerms,
   ): [outcome: Exchanged, member: string | undefined] {
     const { self, isActive, table } = this.#state
     if (!isActive) throw new ClosedError('Cluster')
@@ -131,11 +132,11 @@ export class Syncer {
     return ['answered', theirs?.name]
   }
 
-  #push(address: string, records: Uint8Array, terms: { timeoutMs: number; signal: AbortSignal }): void {
+  #push(address: string, records: Uint8Array, terms: RequestTerms): void {
     const { push, pushed } = syncCodecs()
     const body = push.encode({ self: this.#views.self(), records })
-    this.#state.rpc
-      .request(address, this.#methods.push, body, terms)
+    this.#state.requests
+      .send(address, this.#methods.push, body, terms)
       .then((bytes) => {
         if (this.#state.isActive) this.#views.takeSelf(pushed.decode(bytes).self)
       })

@@ -37,6 +37,7 @@ export class Views {
     buckets: readonly number[],
     skip: (record: MemberRecord) => boolean,
   ): { buckets: number[]; records: Uint8Array } {
+    if (buckets.length === 0) return nothing
     const wanted = new Array<ViewBuilder | undefined>(BUCKETS).fill(undefined)
     for (const bucket of buckets) wanted[bucket] = new ViewBuilder()
     for (const record of this.#state.table) {
@@ -47,7 +48,7 @@ export class Views {
     }
     const whole = new ViewBuilder()
     const taken: number[] = []
-    const start = buckets.length === 0 ? 0 : this.#state.random.int(buckets.length)
+    const start = this.#state.random.int(buckets.length)
     for (let i = 0; i < buckets.length; i++) {
       const bucket = buckets[(start + i) % buckets.length] as number
       const builder = wanted[bucket]
@@ -123,3 +124,5 @@ export class Views {
     return encoded
   }
 }
+
+const nothing: { buckets: number[]; records: Uint8Array } = { buckets: [], records: new Uint8Array() }

@@ -188,6 +188,17 @@ describe('Messages (SWIM-28)', () => {
     await lab.stop()
   })
 
+  it('reach oneself too', async () => {
+    const lab = new Lab()
+    const a = await lab.start('a')
+    const heard: unknown[] = []
+    a.onMessage('t', (payload, from) => heard.push([text(payload), from.name]))
+    expect(a.send('a', 't', bytes('me'))).toBe(true)
+    await lab.run(10)
+    expect(heard).toEqual([['me', 'a']])
+    await lab.stop()
+  })
+
   it('are bounded by the packet', async () => {
     const lab = new Lab()
     const [a, b] = (await lab.together(2)) as [Cluster, Cluster]
