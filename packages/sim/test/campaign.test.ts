@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { SeededRandom } from '@hs/core/testing'
 import type { HsError } from '@hs/core'
 import {
@@ -54,6 +54,11 @@ async function rejection(promise: Promise<unknown>): Promise<HsError> {
     (error: unknown) => error as HsError,
   )
 }
+
+beforeEach(() => {
+  vi.stubEnv('HS_SIM_SEED', '')
+  vi.stubEnv('HS_SIM_SEEDS', '')
+})
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -192,6 +197,20 @@ describe('simulate runs seeds (SIM-22)', () => {
     )
     // This one and a few that the engine still has at hand: no more for more seeds.
     expect(Math.max(...alive)).toBeLessThanOrEqual(5)
+  })
+})
+
+describe('simulate forgets (SIM-24)', () => {
+  it('allocates nothing for a seed that outlives it', async () => {
+    const heapAfter = async (seeds: number) => {
+      await simulate(scenario(), { seeds })
+      await collectGarbage()
+      return process.memoryUsage().heapUsed
+    }
+    await heapAfter(100)
+    const before = await heapAfter(100)
+    // A thousand seeds that kept a kilobyte each would show.
+    expect((await heapAfter(1_000)) - before).toBeLessThan(1_000_000)
   })
 })
 
