@@ -36,7 +36,7 @@ export type WorldOptions = Readonly<
   Required<Omit<SimulationOptions, 'link' | 'disk'>> & { link: LinkOptions; disk: DiskFaults }
 >
 
-export const defaultLink: LinkOptions = Object.freeze({
+const defaultLink: LinkOptions = Object.freeze({
   latency: Object.freeze({ kind: 'exponential', minMs: 0.5, meanMs: 2 }),
   loss: 0,
   duplicate: 0,
