@@ -51,8 +51,8 @@ const makeSchema = () =>
     z.object({ k: z.literal('refuse'), t: term(), ...listShape() }),
     /** I lead in term t no more: your promises are void. n: stand now. */
     z.object({ k: z.literal('resign'), t: term(), n: name().nullable() }),
-    /** I do not vote: who leads? */
-    z.object({ k: z.literal('query'), t: term() }),
+    /** I know of no leader, and perhaps of an old list: who leads, who votes? */
+    z.object({ k: z.literal('query'), t: term(), ...listShape() }),
   ])
 
 export type ElectionMessage = z.output<ReturnType<typeof makeSchema>>

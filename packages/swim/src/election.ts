@@ -14,8 +14,9 @@ import {
   type RuntimeOptions,
 } from '@hs/core'
 import * as z from 'zod'
-import { ElectionMachine, type LossReason } from './election-machine.js'
+import { ElectionMachine } from './election-machine.js'
 import { decodeElectionMessage, encodeElectionMessage } from './election-message.js'
+import type { LossReason } from './election-port.js'
 import { MemoryElectionStore, parseElectionState, type ElectionStore } from './election-store.js'
 import { faultOfVoters, type VoterChange } from './election-voters.js'
 import type { Member, MemberStatus } from './member.js'

@@ -19,7 +19,7 @@ const list = fc.option(
 const withList = <T extends object>(shape: fc.Arbitrary<T>) =>
   fc.tuple(shape, list).map(([m, l]) => ({ ...m, ...listFields(l) }))
 const message = fc.oneof(
-  withList(fc.record({ k: fc.constantFrom('pre', 'vote', 'refuse'), t: term })),
+  withList(fc.record({ k: fc.constantFrom('pre', 'vote', 'refuse', 'query'), t: term })),
   withList(fc.record({ k: fc.constant('pre-answer'), t: term, f: term, g: fc.boolean() })),
   withList(fc.record({ k: fc.constant('vote-answer'), t: term, g: fc.boolean() })),
   withList(
@@ -32,7 +32,6 @@ const message = fc.oneof(
   ),
   fc.record({ k: fc.constant('ack'), t: term, s: fc.integer({ min: 1, max: 2 ** 40 }), y: term, x: fc.nat() }),
   fc.record({ k: fc.constant('resign'), t: term, n: fc.option(name) }),
-  fc.record({ k: fc.constant('query'), t: term }),
 ) as fc.Arbitrary<ElectionMessage>
 
 describe('ElectionMessage (SWIM-46)', () => {

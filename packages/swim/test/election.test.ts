@@ -1,6 +1,6 @@
 import type { HsError } from '@hs/core'
 import { ClosedError, ConfigError } from '@hs/core'
-import { MemoryDisk, MemoryLogger, VirtualClock } from '@hs/core/testing'
+import { MemoryDisk, MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import {
   DiskElectionStore,
   LeaderElection,
@@ -337,6 +337,30 @@ describe('LeaderElection (SWIM-51): voters that change', () => {
     expect(lab.acquisitions).toHaveLength(1)
   })
 
+  it('tells whoever comes back with a list on which nobody votes any more', async () => {
+    const { lab, leader } = await started({ names: ['a', 'b', 'c', 'd', 'e'], electorate: { voters: ['a', 'b'] } })
+    const change = async (changed: { add: string } | { remove: string }) => {
+      const { election } = await lab.elect()
+      await lab.clock.run(election.changeVoters(changed))
+    }
+    const lost = lab.node(leader.name === 'a' ? 'b' : 'a')
+    await change({ add: 'c' })
+    await lab.advance(2_000)
+    lost.crash() // with a, b, c
+    await change({ remove: lost.name })
+    await change({ add: 'd' })
+    leader.crash()
+    await change({ remove: leader.name })
+    await change({ add: 'e' })
+    lab.node('c').crash()
+    await change({ remove: 'c' })
+    await lost.restart()
+    expect(lost.election.voters).toEqual(['a', 'b', 'c'])
+    await lab.advance(30_000)
+    expect(lost.election.voters).toEqual(['d', 'e'])
+    expect(lost.election.leader).toBe((await lab.elect()).name)
+  })
+
   it('gives no vote to who has an older list', async () => {
     const { lab, leader } = await started(voting)
     const [behind, ahead] = ['a', 'b', 'c'].filter((name) => name !== leader.name).map((name) => lab.node(name)) as [
@@ -647,6 +671,7 @@ describe('LeaderElection: life cycle and misuse', () => {
       group: 'g',
       electorate: { size: 1 },
       clock: new VirtualClock(),
+      random: new SeededRandom(1),
       logger: new MemoryLogger(),
       ...options,
     })
@@ -682,7 +707,7 @@ describe('LeaderElection: life cycle and misuse', () => {
       leader: 'a',
       quorum: 1,
       voters: null,
-      leaseRemainingMs: 3_000,
+      leaseRemainingMs: expect.closeTo(3_000, 6) as number,
       cooldownMs: 0,
     })
     await election.stop()
