@@ -36,14 +36,19 @@ export class FaultSchedule {
     this.#links = links
   }
 
-  /** @throws ConfigError if any is no fault, or of a node that is none; then none is scheduled */
+  /**
+   * A fault that should have begun already begins now, and ends when it should; one that should have ended is over.
+   * @throws ConfigError if any is no fault, or of a node that is none; then none is scheduled
+   */
   add(faults: readonly Fault[]): void {
     const owner = 'Simulation.schedule'
     const plan = parseFaults(faults, owner)
     const issues = plan.flatMap((fault, index) => this.#issuesOf(fault, `faults.${index}`))
     if (issues.length > 0) throw new ConfigError(owner, issues)
+    const { now } = this.#world
     for (const fault of plan) {
-      const timer = this.#at(fault.atMs, () => {
+      if (fault.atMs < now && fault.atMs + fault.forMs <= now) continue
+      const timer = this.#at(Math.max(fault.atMs, now), () => {
         this.#waiting.delete(timer)
         this.#begin(fault)
       })
@@ -60,12 +65,9 @@ export class FaultSchedule {
 
   #issuesOf(fault: Fault, path: string) {
     const names = 'node' in fault ? [fault.node] : [...fault.from, ...fault.to]
-    const issues = names
+    return names
       .filter((name) => !this.#nodes.has(name))
       .map((value) => ({ path, message: 'expected the name of a node of this simulation', value }))
-    if (fault.atMs >= this.#world.now) return issues
-    const message = `expected a time that is not past (it is ${this.#world.now} ms)`
-    return [...issues, { path: `${path}.atMs`, message, value: fault.atMs }]
   }
 
   #begin(fault: Fault): void {
@@ -77,7 +79,7 @@ export class FaultSchedule {
       undo()
     }
     this.#active.add(end)
-    const timer = this.#at(this.#world.now + fault.forMs, end)
+    const timer = this.#at(fault.atMs + fault.forMs, end)
   }
 
   #at(atMs: number, fn: () => void): TimerEvent {

@@ -178,7 +178,10 @@ export class Simulation {
     this.#invariants.sometimes(name, condition)
   }
 
-  /** Has faults happen. @throws ConfigError if any is no fault, or of a node that is none; then none happens */
+  /**
+   * Has faults happen. One that should have begun already begins now, and ends when it should.
+   * @throws ConfigError if any is no fault, or of a node that is none; then none happens
+   */
   schedule(faults: readonly Fault[]): void {
     this.#faults.add(faults)
   }
