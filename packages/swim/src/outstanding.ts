@@ -1,5 +1,9 @@
-/** Pings that wait for their ack, by sequence number: one number a ping, so an ack is never taken for another's. */
-import type { Random } from '@hs/core'
+/**
+ * Pings that wait for their ack. Each has a number of its own, so an ack is never taken for another's: the lower half
+ * says where the ping stands, the upper half how many there were before it, so that a number comes again only after
+ * 65,536 pings at the same place.
+ */
+import { LimitError, type Random } from '@hs/core'
 import type { MemberRecord } from './member-record.js'
 
 export interface Outstanding {
@@ -14,36 +18,44 @@ export interface Outstanding {
   nacked?(proxy: MemberRecord): void
 }
 
+const PLACES = 0x1_0000
+
 export class OutstandingPings {
-  readonly #bySequence = new Map<number, Outstanding>()
-  #last: number
+  readonly #pings: (Outstanding | undefined)[] = []
+  readonly #sequences: number[] = []
+  readonly #free: number[] = []
+  #count: number
 
   constructor(random: Random) {
-    this.#last = random.int(0x1_0000_0000)
+    this.#count = random.int(PLACES)
   }
 
   get size(): number {
-    return this.#bySequence.size
+    return this.#pings.length - this.#free.length
   }
 
-  /** Returns its number. */
+  /** Returns its number. @throws LimitError above 65,536 at once */
   add(ping: Outstanding): number {
-    do this.#last = (this.#last + 1) >>> 0
-    while (this.#bySequence.has(this.#last))
-    this.#bySequence.set(this.#last, ping)
-    return this.#last
+    const place = this.#free.pop() ?? this.#pings.length
+    if (place === PLACES) throw new LimitError('Pings that wait for an answer', PLACES)
+    this.#count = (this.#count + 1) % PLACES
+    const sequence = this.#count * PLACES + place
+    this.#pings[place] = ping
+    this.#sequences[place] = sequence
+    return sequence
   }
 
   get(sequence: number): Outstanding | undefined {
-    return this.#bySequence.get(sequence)
+    const place = sequence % PLACES
+    return this.#sequences[place] === sequence ? this.#pings[place] : undefined
   }
 
   /** False if it is none. */
   delete(sequence: number): boolean {
-    return this.#bySequence.delete(sequence)
-  }
-
-  clear(): void {
-    this.#bySequence.clear()
+    if (this.get(sequence) === undefined) return false
+    const place = sequence % PLACES
+    this.#pings[place] = undefined
+    this.#free.push(place)
+    return true
   }
 }

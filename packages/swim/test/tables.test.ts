@@ -7,6 +7,7 @@ import { HashIndex } from '../src/hash-index.js'
 import { History } from '../src/history.js'
 import { MemberRecord } from '../src/member-record.js'
 import { MemberTable } from '../src/member-table.js'
+import { OutstandingPings } from '../src/outstanding.js'
 import { ALIVE, DEAD, LEFT, SUSPECT, transitions, UNCONFIRMED } from '../src/record.js'
 import { Stalls } from '../src/stalls.js'
 import { isUtf8 } from '../src/text.js'
@@ -199,6 +200,39 @@ describe('Stalls (SWIM-20)', () => {
     expect(count).toBe(1)
     expect(stalls.lateness(6_100, 8_000)).toBe(1_900)
     expect(count).toBe(2)
+  })
+})
+
+describe('OutstandingPings (SWIM-15)', () => {
+  const ping = (target: string) => ({ target, sentMs: 0, answered: () => undefined })
+
+  it('gives each ping a number of its own, and knows none that is over', () => {
+    const pings = new OutstandingPings(new SeededRandom(1))
+    const [a, b] = [ping('a'), ping('b')]
+    const first = pings.add(a)
+    const second = pings.add(b)
+    expect([pings.get(first), pings.get(second), pings.size]).toEqual([a, b, 2])
+    expect([pings.delete(first), pings.delete(first), pings.get(first), pings.size]).toEqual([
+      true,
+      false,
+      undefined,
+      1,
+    ])
+    const seen = new Set([first, second])
+    for (let i = 0; i < 10_000; i++) {
+      const sequence = pings.add(a)
+      expect(sequence).toBeLessThanOrEqual(0xffff_ffff)
+      expect(seen.has(sequence)).toBe(false)
+      seen.add(sequence)
+      pings.delete(sequence)
+    }
+    expect([pings.get(first), pings.size]).toEqual([undefined, 1])
+  })
+
+  it('holds 65,536 at the most', () => {
+    const pings = new OutstandingPings(new SeededRandom(1))
+    for (let i = 0; i < 65_536; i++) pings.add(ping('a'))
+    expect(() => pings.add(ping('a'))).toThrow(expect.objectContaining({ code: 'LIMIT_EXCEEDED' }))
   })
 })
 
