@@ -401,6 +401,31 @@ describe('simulate reports failures (SIM-23, SIM-24)', () => {
     expect(failure.message).toContain('no world today')
   })
 
+  it('names an error of a boot', async () => {
+    const boot = scenario((sim) => {
+      sim.node('d', () => {
+        throw new Error('no boot today')
+      })
+    })
+    const failure = firstFailure(await simulate(boot, quiet()))
+    expect(failure).toMatchObject({ code: 'NODE_ERROR', atMs: 0 })
+    expect(failure.message).toContain('no boot today')
+  })
+
+  it('names what a node takes from the machine, and puts it back', async () => {
+    const { now } = Date
+    const dice = scenario((sim) => void sim.node('d', (env) => void env.clock.setTimer(10, () => void Math.random())))
+    const failure = firstFailure(await simulate(dice, quiet({ seeds: 2 })))
+    expect(failure).toMatchObject({ code: 'NONDETERMINISM', minimalFaults: [] })
+    expect(failure.message).toContain('Math.random')
+    expect(Date.now).toBe(now)
+  })
+
+  it('lets a scenario that allows it use the machine', async () => {
+    const dice = scenario((sim) => void sim.node('d', () => void Math.random()), { options: { forbidGlobals: false } })
+    expect((await simulate(dice, { seeds: 2 })).failures).toEqual([])
+  })
+
   it('keeps the end of the trace', async () => {
     const { traceTail, traceHash } = firstFailure(await simulate(noPause(), quiet()))
     expect(traceTail.at(-1)).toMatchObject({ kind: 'pause' })

@@ -2,6 +2,7 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { runOne } from '../campaign.js'
+import { forbidGlobals } from '../forbidden-globals.js'
 import type { Scenario } from '../scenario.js'
 import { isMisuse } from './misuse.js'
 import { loadScenario } from './load-scenario.js'
@@ -18,6 +19,8 @@ export function serve(): void {
     loading ??= loadScenario(file)
     answer({ index, outcome: await runOne(await loading, seed, faults, twice) })
   }
+  // Once for all runs instead of by each: nothing else is on this thread.
+  forbidGlobals()
   // One at a time: a run is entitled to the thread.
   let last = Promise.resolve()
   port.on('message', (task: SeedTask) => {
