@@ -5,7 +5,7 @@
  * A durable store that is empty is taken for that of a node that has never voted. If a voter's disk is lost, do not
  * start it again under its name with an empty one: remove the voter and add it again.
  */
-import { HsError, KeyedMutex, type Disk } from '@hs/core'
+import { HsError, KeyedMutex, parseOptions, type Disk } from '@hs/core'
 import * as z from 'zod'
 import { crc32 } from './crc32.js'
 import { MAX_TERM } from './election-message.js'
@@ -44,7 +44,7 @@ export class MemoryElectionStore implements ElectionStore {
 }
 
 export interface DiskElectionStoreOptions {
-  /** @default 'election.state' */
+  /** A file name of the disk, of at most 196 characters; the same with `.tmp` is used too. @default 'election.state' */
   file?: string
 }
 
@@ -60,9 +60,10 @@ export class DiskElectionStore implements ElectionStore {
   readonly #file: string
   readonly #mutex = new KeyedMutex()
 
-  constructor(disk: Disk, options: DiskElectionStoreOptions = {}) {
+  /** @throws ConfigError */
+  constructor(disk: Disk, options?: DiskElectionStoreOptions) {
     this.#disk = disk
-    this.#file = options.file ?? 'election.state'
+    this.#file = parseOptions(optionsSchema(), options, 'DiskElectionStore').file
   }
 
   /** @throws HsError `'ELECTION_STATE_CORRUPT'`; what the disk throws */
@@ -149,6 +150,16 @@ function corrupt(source: string, why: string, cause?: unknown): HsError {
     { cause, details: { source } },
   )
 }
+
+let cachedOptions: ReturnType<typeof makeOptions> | undefined
+const optionsSchema = () => (cachedOptions ??= makeOptions())
+const makeOptions = () =>
+  z.strictObject({
+    file: z
+      .string()
+      .regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,195}$/, 'expected a file name of the disk')
+      .default('election.state'),
+  })
 
 let cachedSchema: ReturnType<typeof makeSchema> | undefined
 const stateSchema = () => (cachedSchema ??= makeSchema())

@@ -39,7 +39,7 @@ export type Electorate = { size: number } | { voters: readonly string[] }
 
 export interface LeaderElectionOptions extends RuntimeOptions {
   cluster: ElectionCluster
-  /** Elections of other groups do not touch this one. 1 to 40 of `[A-Za-z0-9._-]`. */
+  /** Elections of other groups do not touch this one. 1 to 90 printable ASCII characters. */
   group: string
   electorate: Electorate
   /** With `size`: only members of this role vote and stand. @default all */
@@ -343,7 +343,7 @@ const makeSchema = () =>
   z.strictObject({
     ...runtimeShape,
     cluster: z.custom<ElectionCluster>(isCluster, 'expected a Cluster'),
-    group: z.string().regex(/^[A-Za-z0-9._-]{1,40}$/, 'expected 1 to 40 of A-Z, a-z, 0-9, ".", "_", "-"'),
+    group: z.string().regex(/^[ -~]{1,90}$/, 'expected 1 to 90 printable ASCII characters'),
     electorate: z.union([
       z.strictObject({ size: z.int().min(1).max(1_000) }),
       z.strictObject({

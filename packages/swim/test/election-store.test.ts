@@ -1,4 +1,4 @@
-import { HsError, type Disk } from '@hs/core'
+import { ConfigError, HsError, type Disk } from '@hs/core'
 import { MemoryDisk } from '@hs/core/testing'
 import { DiskElectionStore, MemoryElectionStore, type ElectionState } from '@hs/swim'
 import fc from 'fast-check'
@@ -21,6 +21,12 @@ async function put(disk: MemoryDisk, name: string, bytes: Uint8Array): Promise<v
 }
 
 describe('DiskElectionStore (SWIM-57)', () => {
+  it('refuses a name that no file can have, and other options', () => {
+    const disk = new MemoryDisk()
+    expect(() => new DiskElectionStore(disk, { file: 'a/b' })).toThrow(ConfigError)
+    expect(() => new DiskElectionStore(disk, { path: 'x' } as object)).toThrow(ConfigError)
+  })
+
   it('has nothing at first, then what was saved last, across stores', async () => {
     const disk = new MemoryDisk()
     const store = new DiskElectionStore(disk)

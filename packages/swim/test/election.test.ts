@@ -678,7 +678,8 @@ describe('LeaderElection: life cycle and misuse', () => {
 
   it.each([
     { group: '' },
-    { group: 'a b' },
+    { group: 'x'.repeat(91) },
+    { group: 'a\nb' },
     { electorate: { size: 0 } },
     { electorate: { voters: [] } },
     { electorate: { voters: ['a', 'a'] } },
