@@ -101,8 +101,10 @@ export class ElectionMachine {
     this.#step(() => {
       this.#running = true
       if (state !== undefined) this.#restore(state)
-      // Promises die with a process: what may have been promised is kept by saying nothing.
-      if (state !== undefined || !durable) this.#promise.abstain(this.#promiseEndMs())
+      // Promises die with a process: what may have been promised is kept by saying nothing. Terms begin with 1, and
+      // one is saved before anything is said in it.
+      const hasPromised = !durable || (state !== undefined && state.term > 0)
+      if (hasPromised) this.#promise.abstain(this.#promiseEndMs())
       this.#standLater()
     })
   }

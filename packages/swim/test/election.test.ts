@@ -218,6 +218,16 @@ describe('LeaderElection (SWIM-48): promises', () => {
     expect(lab.clock.now()).toBeLessThan(3_000)
   })
 
+  it('abstains with a durable store that shows a term', async () => {
+    const lab = new ElectionLab()
+    for (const node of lab.nodes.values()) node.store.state = { term: 4, votedFor: null }
+    await lab.start()
+    await lab.advance(3_059)
+    expect(lab.log).toBe('')
+    await lab.elect()
+    expect(lab.acquisitions[0]?.term).toBe(5)
+  })
+
   it('saves that it has heard a leader before it acknowledges, so that a restart knows of the promise', async () => {
     const { leader, others } = await started()
     for (const node of others) expect(node.store.state?.term).toBe(1)

@@ -1,6 +1,6 @@
 import { ClosedError, ConfigError } from '@hs/core'
-import { MemoryLogger, VirtualClock } from '@hs/core/testing'
-import { HierarchicalDetector, type HierarchicalDetectorOptions } from '@hs/swim'
+import { MemoryLogger, MemoryNetwork, SeededRandom, VirtualClock } from '@hs/core/testing'
+import { Cluster, HierarchicalDetector, type HierarchicalDetectorOptions } from '@hs/swim'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { suspicionTimeoutMs } from '../src/suspicion.js'
@@ -54,6 +54,33 @@ describe('HierarchicalDetector (SWIM-42)', () => {
     clock.advance(10_000)
     expect(detector.status('job-1', 'a')).toBe('dead')
     expect(detector.status('job-2', 'a')).toBe('suspect')
+  })
+})
+
+describe('HierarchicalDetector over a Cluster (SWIM-42, 44)', () => {
+  it('keeps a verdict while the machine lives, and forgets it when the machine dies', async () => {
+    const clock = new VirtualClock()
+    const network = new MemoryNetwork({ clock, latencyMs: 1 })
+    const random = new SeededRandom(1)
+    const clusters = ['m', 'w', 'x'].map((name) => {
+      const transports = { datagram: network.datagram(`${name}:1`), rpc: network.rpc(`${name}:1`) }
+      return new Cluster({ name, clock, random: random.fork(name), ...transports, seeds: ['m:1'] })
+    })
+    for (const cluster of clusters) await cluster.start()
+    await clock.advanceAsync(5_000)
+    const [manager, worker] = clusters as [Cluster, Cluster]
+    const detector = new HierarchicalDetector({ nodes: manager, clock })
+    expect(detector.suspect('job-1', 'w')).toBe('started')
+    await clock.advanceAsync(10_000)
+    expect(detector.status('job-1', 'w')).toBe('dead')
+    expect(detector.status('job-2', 'w')).toBe('alive')
+    await worker.stop()
+    await clock.advanceAsync(60_000)
+    expect(manager.member('w')?.status).toBe('dead')
+    expect(detector.status('job-2', 'w')).toBe('dead')
+    expect(detector.snapshot().suspicions).toBe(0)
+    detector.stop()
+    for (const cluster of clusters) await cluster.stop()
   })
 })
 
@@ -286,8 +313,7 @@ describe('HierarchicalDetector and misuse', () => {
     expect(() => detector.suspect('job-1', 'a', '')).toThrow(invalid)
     expect(() => detector.alive('job-1', undefined as unknown as string)).toThrow(invalid)
     detector.suspect('job-1', 'a')
-    for (const span of [-1, NaN, Infinity])
-      expect(() => detector.postpone('job-1', 'a', span)).toThrow(invalid)
+    for (const span of [-1, NaN, Infinity]) expect(() => detector.postpone('job-1', 'a', span)).toThrow(invalid)
   })
 
   it('is closed after stop, gives no verdict any more, and can still be read', () => {
