@@ -48,7 +48,7 @@ function queueInScope(callback: () => void): void {
 export function catchEscapedErrors(): void {
   if (globalThis.queueMicrotask === queueMicrotaskThen) globalThis.queueMicrotask = queueInScope
   for (const event of events) {
-    before.set(event, process.listeners(event as 'uncaughtException') as Listener[])
+    before.set(event, process.rawListeners(event) as Listener[])
     process.removeAllListeners(event)
     process.on(event, catchers[event])
   }
@@ -59,7 +59,7 @@ export function releaseEscapedErrors(): void {
   if (globalThis.queueMicrotask === queueInScope) globalThis.queueMicrotask = queueMicrotaskThen
   for (const event of events) {
     process.removeListener(event, catchers[event])
-    const since = process.listeners(event as 'uncaughtException') as Listener[]
+    const since = process.rawListeners(event) as Listener[]
     process.removeAllListeners(event)
     for (const listener of [...(before.get(event) ?? []), ...since]) process.on(event, listener)
     before.delete(event)

@@ -121,6 +121,7 @@ export class Simulation {
    */
   node<A>(name: string, boot: (env: NodeEnv) => A | Promise<A>, options?: NodeOptions): SimNode<A> {
     checkNodeName(name)
+    checkFunction('node: boot', boot)
     if (this.#nodes.has(name)) {
       const message = 'expected a name that no other node has'
       throw new ConfigError('Simulation.node', [{ path: 'name', message, value: name }])
@@ -145,6 +146,7 @@ export class Simulation {
 
   /** Calls `fn` at a true time, as part of the workload. A time that is past is now. @throws HsError `'INVALID_ARGUMENT'` */
   at(atMs: number, fn: () => unknown): void {
+    checkFunction('at', fn)
     if (!Number.isFinite(atMs))
       throw new HsError('INVALID_ARGUMENT', `at: expected a time in milliseconds, got ${atMs}`)
     this.#schedule(Math.max(atMs, this.#world.now), fn)
@@ -152,6 +154,7 @@ export class Simulation {
 
   /** Calls `fn` again and again, as part of the workload, first in `ms`. @throws HsError `'INVALID_ARGUMENT'` */
   every(ms: number, fn: () => unknown): void {
+    checkFunction('every', fn)
     if (!Number.isFinite(ms) || ms <= 0)
       throw new HsError('INVALID_ARGUMENT', `every: expected more than 0 milliseconds, got ${ms}`)
     const startMs = this.#world.now
@@ -165,11 +168,13 @@ export class Simulation {
 
   /** Must hold after the last event of every instant. */
   always(name: string, check: Check): void {
+    checkFunction('always', check)
     this.#invariants.always(name, check)
   }
 
   /** Must hold in the end, when everything is healed: see `finish`. */
   eventually(name: string, check: Check): void {
+    checkFunction('eventually', check)
     this.#invariants.eventually(name, check)
   }
 
@@ -269,4 +274,9 @@ export class Simulation {
     const { workload } = this.#world
     this.#world.schedule(atMs, workload, new TimerEvent(this.#world, workload, fn))
   }
+}
+
+function checkFunction(what: string, fn: unknown): void {
+  if (typeof fn !== 'function')
+    throw new HsError('INVALID_ARGUMENT', `${what}: expected a function, got ${fn === null ? 'null' : typeof fn}`)
 }

@@ -26,6 +26,8 @@ const hook = createHook({ init: stir, promiseResolve: stir })
 /** Runs in progress, of however many simulations. */
 let runs = 0
 let skipping = true
+/** Found out at the first run. */
+let hookWorks: boolean | undefined
 let noisyInARow = 0
 let rest = SHORTEST_REST
 /** While above 0 the hook is off, for it makes promises slow, and every event gets a turn. */
@@ -34,10 +36,28 @@ let restLeft = 0
 /** Turns watching on until `stopWatching`. */
 export function startWatching(): void {
   if (runs++ > 0) return
+  hookWorks ??= seesPromises()
   noisyInARow = 0
   rest = SHORTEST_REST
   restLeft = 0
-  if (skipping) hook.enable()
+  if (skipping && hookWorks) hook.enable()
+}
+
+/** Other runtimes have the module but not its events; such a hook would prove nothing. */
+function seesPromises(): boolean {
+  let resolve: () => void = () => undefined
+  const older = new Promise<void>((done) => {
+    resolve = done
+  })
+  const probes = [() => new Promise(() => undefined), () => resolve(), () => process.nextTick(() => older)]
+  hook.enable()
+  const sees = probes.every((probe) => {
+    stirred = false
+    probe()
+    return stirred
+  })
+  hook.disable()
+  return sees
 }
 
 export function stopWatching(): void {
@@ -55,7 +75,7 @@ export function turnBegan(): void {
 
 /** True if a turn would certainly run nothing. Asked once after each event. */
 export function isQuiet(): boolean {
-  if (!skipping) return false
+  if (!skipping || hookWorks !== true) return false
   if (restLeft > 0) {
     restLeft--
     if (restLeft === 0) hook.enable()

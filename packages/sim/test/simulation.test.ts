@@ -378,6 +378,20 @@ describe('Simulation', () => {
     expect([booted, sim.nodes.size]).toEqual([0, 1])
   })
 
+  it('what should be a function and is none is INVALID_ARGUMENT', () => {
+    const sim = new Simulation()
+    const none = undefined as unknown as () => boolean
+    for (const act of [
+      () => sim.node('a', none),
+      () => sim.at(1, none),
+      () => sim.every(1, none),
+      () => sim.always('x', none),
+      () => sim.eventually('x', none),
+    ])
+      expect(act).toThrowError(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(sim.nodes.size).toBe(0)
+  })
+
   it('a name of 63 characters is fine', () => {
     expect(new Simulation().node('x'.repeat(63), () => 1).state).toBe('up')
   })
