@@ -30,7 +30,9 @@ export interface NodeView {
   /** How badly off this node itself is: timeouts are multiplied by it plus one. @default 0 */
   readonly localHealth?: number
   readonly events: {
-    on(name: 'memberDead' | 'memberLeft', fn: (member: { readonly name: string }) => void): () => void
+    // One by one, so that the events of a `Cluster` fit, whose arguments differ.
+    on(name: 'memberDead', fn: (member: { readonly name: string }) => void): () => void
+    on(name: 'memberLeft', fn: (member: { readonly name: string }) => void): () => void
   }
 }
 
