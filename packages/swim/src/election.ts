@@ -15,7 +15,7 @@ import {
 } from '@hs/core'
 import * as z from 'zod'
 import { ElectionMachine } from './election-machine.js'
-import { decodeElectionMessage, encodeElectionMessage } from './election-message.js'
+import { decodeElectionMessage, encodeElectionMessage, type ElectionMessage } from './election-message.js'
 import type { LossReason } from './election-port.js'
 import { MemoryElectionStore, parseElectionState, type ElectionStore } from './election-store.js'
 import { faultOfVoters, type VoterChange } from './election-voters.js'
@@ -256,9 +256,7 @@ export class LeaderElection implements AsyncDisposable {
         now: () => clock.now(),
         random: () => random.next(),
         setTimer: (delayMs, fn) => clock.setTimer(delayMs, fn),
-        send: this.#reporter.guard('LeaderElection.send', (to: string, message) => {
-          cluster.send(to, this.#topic, encodeElectionMessage(message))
-        }),
+        send: (to, message) => this.#send(to, message),
         save: (state) => this.#store.save(state),
         localHealth: () => cluster.localHealth,
         names: () => cluster.members(filter).map(({ name }) => name),
@@ -274,6 +272,15 @@ export class LeaderElection implements AsyncDisposable {
       },
       this.#options,
     )
+  }
+
+  /** Best effort, as all datagrams: a cluster that was stopped before its election loses them. */
+  #send(to: string, message: ElectionMessage): void {
+    try {
+      this.#options.cluster.send(to, this.#topic, encodeElectionMessage(message))
+    } catch (error) {
+      if (!HsError.is(error, 'CLOSED')) this.#reporter.report('LeaderElection.send', error, { to })
+    }
   }
 
   #acquired(term: number): void {

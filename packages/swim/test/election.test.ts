@@ -1,5 +1,4 @@
-import type { HsError } from '@hs/core'
-import { ClosedError, ConfigError } from '@hs/core'
+import { ClosedError, ConfigError, HsError } from '@hs/core'
 import { MemoryDisk, MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import {
   DiskElectionStore,
@@ -732,6 +731,30 @@ describe('LeaderElection: life cycle and misuse', () => {
     expect(() => election.resign()).toThrow(ClosedError)
     expect(() => election.lead(() => {})).toThrow(ClosedError)
     await expect(election.changeVoters({ add: 'b' })).rejects.toThrow(ClosedError)
+  })
+
+  it.each([
+    [new ClosedError('Cluster'), []],
+    [new HsError('MESSAGE_TOO_LARGE', 'too long'), ['LeaderElection.send: too long']],
+  ])('goes on when the cluster does not send: %s', async (error, logged) => {
+    const clock = new VirtualClock()
+    const logger = new MemoryLogger()
+    const fake = cluster()
+    const failing: ElectionCluster = {
+      local: fake.local,
+      localHealth: 0,
+      members: () => [fake.local, { ...fake.local, name: 'b' }],
+      onMessage: () => () => {},
+      send: () => {
+        throw error
+      },
+    }
+    const election = make({ clock, logger, cluster: failing, electorate: { size: 2 } })
+    await election.start()
+    await clock.advanceAsync(7_000)
+    expect(election.snapshot().role).toBe('candidate')
+    expect([...new Set(logger.at('error').map(({ message }) => message))]).toEqual(logged)
+    await election.stop()
   })
 
   it('can be stopped before it was started', async () => {
