@@ -2,8 +2,6 @@
  * npm `swim` 0.6.0, its socket a stub. It installs on Node 20 only with other packages in place of its native ones:
  * `msgpack` → `npm:msgpackr@^1.11.0`, `farmhash` → `npm:farmhash-modern@^1.1.0`.
  */
-import { createRequire } from 'node:module'
-
 interface PeerSwim {
   codec: { encode(value: unknown): Uint8Array }
   net: {
@@ -28,7 +26,7 @@ const UPDATE = 14
 const UPDATES = 6
 
 export async function npmSwim(known: number): Promise<Peer | undefined> {
-  const Swim = load()
+  const Swim = await load()
   if (Swim === undefined) return undefined
   const swim = new Swim({ local: { host: '10.9.9.9:7946' }, codec: 'msgpack' })
   let sent = 0
@@ -60,14 +58,12 @@ export async function npmSwim(known: number): Promise<Peer | undefined> {
 
 let isTold = false
 
-function load(): PeerModule | undefined {
+async function load(): Promise<PeerModule | undefined> {
   try {
-    return createRequire(import.meta.url)('swim') as PeerModule
+    return (await import('swim')).default as PeerModule
   } catch (error) {
-    if (!isTold)
-      console.log(
-        `swim 0.6.0 is not compared: ${error instanceof Error ? error.message.split('\n')[0] : 'it does not load'}`,
-      )
+    const reason = error instanceof Error ? error.message.split('\n')[0] : 'it does not load'
+    if (!isTold) console.log(`swim 0.6.0 is not compared: ${reason}`)
     isTold = true
     return undefined
   }
