@@ -3,20 +3,19 @@
  * deadline, the signal, or the end of either side; the server learns by `call.signal` that nobody waits any more.
  */
 
-import { HsError, TransportError, type RpcCall, type RpcHandler, type Timer, type TransportErrorCode } from '@hs/core'
-import type { TransportErrorOptions } from '@hs/core'
+import { HsError, type RpcHandler, type Timer, type TransportError } from '@hs/core'
 import { copyBytes } from './copy-bytes.js'
 import { hashBytes, hashText } from './hash.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'
 import { enterScope } from './scope.js'
-import type { StreamMessage } from './stream.js'
+import { ServedCall } from './served-call.js'
+import { rpcFailure } from './rpc-failure.js'
+import { AnswerMessage, CancelMessage, RequestMessage } from './rpc-messages.js'
 import { traceKinds } from './trace.js'
 import type { Wire } from './wire.js'
 
 const MAX_REMOTE_MESSAGE = 1_024
-/** What a message without a body takes on a link. */
-const HEADER_BYTES = 64
 
 export interface ExchangeTerms {
   readonly method: string
@@ -58,7 +57,7 @@ export class Exchange {
     if (this.#reply !== undefined) {
       this.caller.rpc.asked.add(this)
       this.#deadline = this.caller.clock.setTimer(timeoutMs, () =>
-        this.#giveUp(failure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`)),
+        this.#giveUp(rpcFailure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`)),
       )
       signal?.addEventListener('abort', this)
     }
@@ -67,18 +66,18 @@ export class Exchange {
 
   /** Of the caller's signal. */
   handleEvent(): void {
-    this.#giveUp(failure('CANCELLED', `${this.terms.method} was cancelled`, { cause: this.terms.signal?.reason }))
+    this.#giveUp(rpcFailure('CANCELLED', `${this.terms.method} was cancelled`, { cause: this.terms.signal?.reason }))
   }
 
   /** The caller's transport ends. */
   close(): void {
-    this.#giveUp(failure('CLOSED', `${this.caller.node.address} was closed`))
+    this.#giveUp(rpcFailure('CLOSED', `${this.caller.node.address} was closed`))
   }
 
   /** The caller's process is no more: nobody is told but the peer, whose machine is told by the caller's. */
   abandon(): void {
     this.#end()
-    this.#wire.send(this.#link, new CancelMessage(this, null, failure('CONNECTION_LOST', 'The caller is gone')))
+    this.#wire.send(this.#link, new CancelMessage(this, null, rpcFailure('CONNECTION_LOST', 'The caller is gone')))
   }
 
   /** The request is at a process that listens. */
@@ -90,7 +89,7 @@ export class Exchange {
     if (handler === undefined)
       return this.#answer(
         null,
-        failure('UNKNOWN_METHOD', `${address} does not handle ${method}`, { notExecuted: true }),
+        rpcFailure('UNKNOWN_METHOD', `${address} does not handle ${method}`, { notExecuted: true }),
       )
     const call = new ServedCall(life, this.terms.timeoutMs)
     this.#call = call
@@ -102,15 +101,15 @@ export class Exchange {
   /** The request is where nobody listens; the machine says so. */
   refuse(): void {
     const message = `Nobody listens at ${this.#link.to.address}`
-    this.#answer(null, failure('CONNECT_FAILED', message, { notExecuted: true }))
+    this.#answer(null, rpcFailure('CONNECT_FAILED', message, { notExecuted: true }))
   }
 
   /** The process that serves, or was to serve, ends. */
   lose(): void {
     const message = `${this.#link.to.address} was closed while it served the request`
-    this.#call?.abort(failure('CLOSED', message))
+    this.#call?.abort(rpcFailure('CLOSED', message))
     this.#call = undefined
-    this.#answer(null, failure('CONNECTION_LOST', message))
+    this.#answer(null, rpcFailure('CONNECTION_LOST', message))
   }
 
   /** At the server: nobody waits any more. */
@@ -177,7 +176,7 @@ export class Exchange {
     if (reply === undefined || this.caller.isDead) return
     this.#end()
     reply.reject(error)
-    this.#wire.send(this.#link, new CancelMessage(this, this.caller, failure(error.code, error.message)))
+    this.#wire.send(this.#link, new CancelMessage(this, this.caller, rpcFailure(error.code, error.message)))
   }
 
   #end(): void {
@@ -190,7 +189,7 @@ export class Exchange {
   #badAnswer(answer: unknown, life: Incarnation): TransportError {
     const message = `The handler of ${this.terms.method} must answer with a Uint8Array, found ${typeof answer}`
     // A notification has no answer to be wrong.
-    return this.#isNotification ? failure('REMOTE_ERROR', message) : this.#errorOf(new TypeError(message), life)
+    return this.#isNotification ? rpcFailure('REMOTE_ERROR', message) : this.#errorOf(new TypeError(message), life)
   }
 
   /** What of a handler's error crosses the wire: of an `HsError` code and message, of any other nothing. */
@@ -200,133 +199,12 @@ export class Exchange {
     if (!life.isDead && (this.#isNotification || !HsError.is(error)))
       life.env.logger.error('The handler of a request failed', { method, err: error })
     if (!HsError.is(error)) {
-      return failure('REMOTE_ERROR', 'The handler failed; its own log says why')
+      return rpcFailure('REMOTE_ERROR', 'The handler failed; its own log says why')
     }
     const retryAfterMs = (error as { retryAfterMs?: unknown }).retryAfterMs ?? error.details['retryAfterMs']
-    return failure('REMOTE_ERROR', error.message.slice(0, MAX_REMOTE_MESSAGE), {
+    return rpcFailure('REMOTE_ERROR', error.message.slice(0, MAX_REMOTE_MESSAGE), {
       remoteCode: error.code,
       ...(typeof retryAfterMs === 'number' && Number.isFinite(retryAfterMs) ? { retryAfterMs } : {}),
     })
   }
-}
-
-/** The handler's side of a request. The time left is counted from the arrival, as a server would, which knows no more. */
-class ServedCall implements RpcCall {
-  readonly #life: Incarnation
-  readonly #deadline: number
-  /** Made only for handlers that ask for it. */
-  #controller: AbortController | undefined
-  #timer: Timer | undefined
-  #reason: TransportError | undefined
-  #isDone = false
-
-  constructor(life: Incarnation, timeoutMs: number) {
-    this.#life = life
-    this.#deadline = life.clock.now() + timeoutMs
-  }
-
-  get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#reason !== undefined) this.#controller.abort(this.#reason)
-      else if (!this.#isDone) {
-        const late = () => this.abort(failure('DEADLINE_EXCEEDED', 'The caller waits no longer'))
-        this.#timer = this.#life.clock.setTimer(this.remainingMs(), late)
-      }
-    }
-    return this.#controller.signal
-  }
-
-  remainingMs(): number {
-    return this.#reason === undefined ? Math.max(0, this.#deadline - this.#life.clock.now()) : 0
-  }
-
-  abort(reason: TransportError): void {
-    if (this.#reason !== undefined) return
-    this.#reason = reason
-    this.#timer?.cancel()
-    if (!this.#life.isDead) this.#controller?.abort(reason)
-  }
-
-  /** It is answered: the signal will not abort any more. */
-  end(): void {
-    this.#isDone = true
-    this.#timer?.cancel()
-  }
-}
-
-class RequestMessage implements StreamMessage {
-  readonly sender: Incarnation
-  readonly bytes: number
-  readonly exchange: Exchange
-
-  constructor(exchange: Exchange) {
-    this.sender = exchange.caller
-    this.exchange = exchange
-    this.bytes = exchange.terms.body.length + HEADER_BYTES
-  }
-
-  deliver(life: Incarnation): void {
-    if (life.rpc.isClosed) this.exchange.refuse()
-    else this.exchange.serve(life)
-  }
-
-  refuse(): void {
-    this.exchange.refuse()
-  }
-}
-
-class AnswerMessage implements StreamMessage {
-  readonly sender: Incarnation | null
-  readonly bytes: number
-  readonly #exchange: Exchange
-  readonly #answer: Uint8Array | TransportError
-
-  constructor(exchange: Exchange, sender: Incarnation | null, answer: Uint8Array | TransportError) {
-    this.#exchange = exchange
-    this.sender = sender
-    this.#answer = answer
-    this.bytes = (answer instanceof Uint8Array ? answer.length : 0) + HEADER_BYTES
-  }
-
-  deliver(): void {
-    this.#exchange.settle(this.#answer)
-  }
-
-  /** Whoever asked is gone. */
-  refuse(): void {
-    return
-  }
-}
-
-class CancelMessage implements StreamMessage {
-  readonly sender: Incarnation | null
-  readonly bytes = HEADER_BYTES
-  readonly #exchange: Exchange
-  readonly #reason: TransportError
-
-  constructor(exchange: Exchange, sender: Incarnation | null, reason: TransportError) {
-    this.#exchange = exchange
-    this.sender = sender
-    this.#reason = reason
-  }
-
-  deliver(life: Incarnation): void {
-    enterScope(life)
-    this.#exchange.abortCall(this.#reason)
-  }
-
-  /** Whoever served it is gone. */
-  refuse(): void {
-    return
-  }
-}
-
-/** A request that was taken in by a process that ends before it could look at it. */
-export function exchangeOf(message: StreamMessage): Exchange | undefined {
-  return message instanceof RequestMessage ? message.exchange : undefined
-}
-
-function failure(code: TransportErrorCode, message: string, options?: TransportErrorOptions): TransportError {
-  return new TransportError(code, message, options)
 }

@@ -7,7 +7,7 @@ import type { Clock, DatagramTransport, Disk, HsError, Logger, Random, RpcTransp
 import type { Datagrams } from './datagrams.js'
 import { DatagramEvent } from './datagram-event.js'
 import type { SimEvent } from './event-queue.js'
-import { exchangeOf } from './exchange.js'
+import { exchangeOf } from './rpc-messages.js'
 import { messageOf } from './failure.js'
 import { NodeClock } from './node-clock.js'
 import { NodeDatagram } from './node-datagram.js'
@@ -63,7 +63,6 @@ export class Incarnation implements Actor {
   /** Boot is asynchronous and not done. */
   isBooting = true
   isDead = false
-  isStopping = false
   /** Datagrams among what waits for the resume. */
   waitingDatagrams = 0
   readonly #world: World

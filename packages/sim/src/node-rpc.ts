@@ -1,17 +1,11 @@
 /** The RPC transport of a node: core's contract, on the streams of the simulated network. */
 
-import {
-  TransportError,
-  type RpcHandler,
-  type RpcRequestOptions,
-  type RpcTransport,
-  type TransportErrorCode,
-  type TransportErrorOptions,
-} from '@hs/core'
+import type { RpcHandler, RpcRequestOptions, RpcTransport } from '@hs/core'
 import { copyBytes } from './copy-bytes.js'
 import { Exchange, type Reply } from './exchange.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'
+import { rpcFailure } from './rpc-failure.js'
 import type { Wire } from './wire.js'
 
 const DEFAULT_TIMEOUT_MS = 30_000
@@ -54,9 +48,9 @@ export class NodeRpc implements RpcTransport {
       const { timeoutMs = DEFAULT_TIMEOUT_MS, signal } = options
       const link = this.#linkTo(to, method)
       if (!Number.isFinite(timeoutMs) || timeoutMs < 0)
-        throw failure('INVALID_ARGUMENT', `timeoutMs is milliseconds, found ${timeoutMs}`, { notExecuted: true })
+        throw rpcFailure('INVALID_ARGUMENT', `timeoutMs is milliseconds, found ${timeoutMs}`, { notExecuted: true })
       if (signal?.aborted)
-        throw failure('CANCELLED', `${method} was cancelled`, { notExecuted: true, cause: signal.reason })
+        throw rpcFailure('CANCELLED', `${method} was cancelled`, { notExecuted: true, cause: signal.reason })
       const reply = { resolve, reject }
       if (link === undefined) this.#failUnknown(to, reply)
       else
@@ -100,14 +94,14 @@ export class NodeRpc implements RpcTransport {
   }
 
   #linkTo(to: string, method: string): Link | undefined {
-    if (this.#closed) throw failure('CLOSED', `${this.address} is closed`, { notExecuted: true })
+    if (this.#closed) throw rpcFailure('CLOSED', `${this.address} is closed`, { notExecuted: true })
     const link = this.#wire.toAddress(this.#life.node, to)
     checkMethod(method)
     return link
   }
 
   #failUnknown(to: string, reply: Reply): void {
-    const error = failure('CONNECT_FAILED', `No machine has the address ${to}`, { notExecuted: true })
+    const error = rpcFailure('CONNECT_FAILED', `No machine has the address ${to}`, { notExecuted: true })
     this.#life.clock.setTimer(UNKNOWN_HOST_MS, () => reply.reject(error))
   }
 }
@@ -120,13 +114,13 @@ function checkMethod(method: string): void {
   if (goodMethods.has(method)) return
   const bytes = typeof method === 'string' ? encoder.encode(method).length : 0
   if (bytes < 1 || bytes > MAX_METHOD_BYTES) {
-    throw failure('INVALID_ARGUMENT', `A method's name has 1 to ${MAX_METHOD_BYTES} bytes of UTF-8, found ${bytes}`, {
-      notExecuted: true,
-    })
+    throw rpcFailure(
+      'INVALID_ARGUMENT',
+      `A method's name has 1 to ${MAX_METHOD_BYTES} bytes of UTF-8, found ${bytes}`,
+      {
+        notExecuted: true,
+      },
+    )
   }
   if (goodMethods.size < MAX_GOOD_METHODS) goodMethods.add(method)
-}
-
-function failure(code: TransportErrorCode, message: string, options?: TransportErrorOptions): TransportError {
-  return new TransportError(code, message, options)
 }

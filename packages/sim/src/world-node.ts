@@ -229,7 +229,6 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
   /** `app.stop()`, then the signal, and when what hears of it has run, the end. */
   #stopApp(life: Incarnation): void {
     const { world } = this.#around
-    life.isStopping = true
     const goDown = () => {
       if (life.isDead) return
       life.abort()
