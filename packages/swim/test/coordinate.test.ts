@@ -1,4 +1,4 @@
-import type { HsError } from '@hs/core';
+import type { HsError } from '@hs/core'
 import { ConfigError } from '@hs/core'
 import { coordinateQuality, distanceMs, rttUpperBoundMs, type Coordinate } from '@hs/swim'
 import fc from 'fast-check'
