@@ -14,8 +14,8 @@ import { SELF_LATENCY_MS, type Link } from './link.js'
 import type { World } from './world.js'
 
 const FIRST_RETRANSMISSION_MS = 200
-/** Doubled so often, a retransmission takes longer than any run. */
-const MAX_RETRANSMISSIONS = 24
+/** Up to 102 s, about as long as TCP waits at most. */
+const MAX_DOUBLINGS = 9
 
 /** What is done with a message at its destination. */
 export interface StreamMessage {
@@ -69,13 +69,7 @@ export class Stream {
   /** A message came to the end of the link. */
   arrive(event: StreamEvent): void {
     const link = this.#link
-    if (link.partitions > 0) {
-      const { sender } = event.message
-      // Whoever would send it again is gone.
-      if (sender === null || sender.isDead) this.#lose(event)
-      else this.#hold(event, true)
-      return
-    }
+    if (link.partitions > 0) return this.#cut(event)
     if (link.clogs > 0) {
       this.#hold(event, false)
       return
@@ -84,6 +78,13 @@ export class Stream {
     if (event !== this.#first) return
     this.#removeFirst()
     this.#handOver(event)
+  }
+
+  /** A partition stands in its way: its sender has to send it again. */
+  #cut(event: StreamEvent): void {
+    const { sender } = event.message
+    if (sender === null || sender.isDead) this.#lose(event)
+    else this.#hold(event, true)
   }
 
   #hold(event: StreamEvent, isCut: boolean): void {
@@ -104,19 +105,28 @@ export class Stream {
     else event.message.deliver(life)
   }
 
+  /** Sends it, again if it was lost before. */
   #dispatch(event: StreamEvent): void {
-    this.#world.schedule(this.#world.now + this.#drawDelay(event.message.bytes), this.#link.to, event)
+    const { now } = this.#world
+    const { from, to, options } = this.#link
+    if (from === to) return this.#world.schedule(now + SELF_LATENCY_MS, to, event)
+    this.#dice.begin(from, to, linkUses.stream, this.#drawn.next(now, from, to))
+    if (this.#dice.happens(options.loss)) {
+      event.isRetry = true
+      const doublings = Math.min(event.losses++, MAX_DOUBLINGS)
+      return this.#world.schedule(now + FIRST_RETRANSMISSION_MS * 2 ** doublings, from, event)
+    }
+    const { bytesPerSecond } = options
+    const queueMs = bytesPerSecond === Infinity ? 0 : this.#sendMs(event.message.bytes, bytesPerSecond)
+    this.#world.schedule(now + queueMs + drawLatency(options.latency, this.#dice), to, event)
   }
 
-  #drawDelay(bytes: number): number {
-    const { from, to, options } = this.#link
-    if (from === to) return SELF_LATENCY_MS
-    const { loss, bytesPerSecond } = options
-    this.#dice.begin(from, to, linkUses.stream, this.#drawn.next(this.#world.now, from, to))
-    let delayMs = drawLatency(options.latency, this.#dice)
-    for (let i = 0; i < MAX_RETRANSMISSIONS && this.#dice.happens(loss); i++)
-      delayMs += FIRST_RETRANSMISSION_MS * 2 ** i
-    return bytesPerSecond === Infinity ? delayMs : delayMs + this.#sendMs(bytes, bytesPerSecond)
+  /** It was lost, and the sender has waited long enough for word of it. */
+  retry(event: StreamEvent): void {
+    event.isRetry = false
+    if (this.#link.partitions > 0) this.#cut(event)
+    else if (event.message.sender?.isDead === true) this.#lose(event)
+    else this.#dispatch(event)
   }
 
   /** Until the link has sent it, after all else that was given to it. A stream waits for as long as it takes. */
@@ -157,6 +167,9 @@ export class StreamEvent implements SimEvent {
   hasArrived = false
   isLost = false
   isHandedOver = false
+  /** It was lost, and is to be sent again; so often it was. */
+  isRetry = false
+  losses = 0
   /** A partition holds it, so that its sender has to send it again; a clog holds what was sent. */
   isCut = false
   readonly #stream: Stream
@@ -168,6 +181,7 @@ export class StreamEvent implements SimEvent {
 
   fire(): void {
     if (this.isHandedOver) this.#stream.toProcess(this)
+    else if (this.isRetry) this.#stream.retry(this)
     else this.#stream.arrive(this)
   }
 }

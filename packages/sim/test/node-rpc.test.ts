@@ -68,6 +68,26 @@ describe('Streams of requests and answers (SIM-13)', () => {
     expect(delays.filter((delay) => delay >= 600).length).toBeGreaterThan(4)
   })
 
+  it('go on when a link that lost everything no longer does', async () => {
+    const { sim, ask } = pair()
+    sim.network.link('client', 'server', { loss: 1 })
+    const asked = ask('echo')
+    sim.at(2_000, () => sim.network.link('client', 'server', { loss: 0 }))
+    await sim.runFor(10_000)
+    // Sent at 0, 200, 600, 1400 and 3000 ms.
+    expect([asked.outcome, asked.atMs]).toEqual(['answer 1', 3_020])
+  })
+
+  it('lose with the sender what was lost and is not sent again', async () => {
+    const { sim, client, served, ask } = pair()
+    sim.network.link('client', 'server', { loss: 1 })
+    ask('echo')
+    sim.at(100, () => client.crash())
+    sim.at(150, () => sim.network.link('client', 'server', { loss: 0 }))
+    await sim.runFor(10_000)
+    expect(served).toEqual([])
+  })
+
   it('hold in a partition what is sent, and what is on its way, until it is healed', async () => {
     const { sim, served, ask } = pair()
     const before = ask('echo', {}, 1)
