@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const run = promisify(execFile)
@@ -46,7 +47,7 @@ const fileOf = (folder: string, index: number) => join(folder, `snippet-${index}
 describe('README snippets', () => {
   let folder = ''
 
-  beforeAll(() => {
+  beforeAll(async () => {
     // Inside the repository and outside node_modules, so that the packages resolve to their sources.
     folder = mkdtempSync(join(root, 'test/.snippets-'))
     for (const [index, { code }] of snippets.entries()) writeFileSync(fileOf(folder, index), code)
@@ -56,6 +57,23 @@ describe('README snippets', () => {
       include: ['*.mts', join(root, 'packages/*/src/**/*.d.ts')],
     }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(extend))
+    // Plain JavaScript, once for all: compiling the sources for each of them would take most of the time.
+    await build({
+      entryPoints: snippets.map((_, index) => fileOf(folder, index)),
+      outdir: folder,
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      splitting: true,
+      platform: 'node',
+      target: 'node20',
+      format: 'esm',
+      tsconfig: join(root, 'tsconfig.json'),
+      logLevel: 'error',
+      // Packages in CommonJS ask for `require`, which an ES module has to make for them.
+      banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    }).catch((error: unknown) => {
+      throw new Error(named(String(error)))
+    })
   })
 
   afterAll(() => {
@@ -75,11 +93,8 @@ describe('README snippets', () => {
     '$name runs',
     { timeout: 60_000 },
     async ({ index }) => {
-      const { stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(folder, index)], {
-        cwd: root,
-        env: { ...process.env, TSX_TSCONFIG_PATH: join(root, 'tsconfig.json') },
-        timeout: 50_000,
-      })
+      const file = fileOf(folder, index).replace(/mts$/, 'mjs')
+      const { stderr } = await run(process.execPath, [file], { cwd: root, timeout: 50_000 })
       expect(stderr).not.toMatch(/UnhandledPromiseRejection|TypeError|ReferenceError/)
     },
   )
