@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 /** The command, and what each of its worker threads runs. */
 
 import process from 'node:process'
