@@ -3,7 +3,7 @@
  * deadline, the signal, or the end of either side; the server learns by `call.signal` that nobody waits any more.
  */
 
-import { HsError, type RpcHandler, type Timer, type TransportError } from '@hs/core'
+import { HsError, unwatchAbort, watchAbort, type RpcHandler, type Timer, type TransportError } from '@hs/core'
 import { copyBytes } from './copy-bytes.js'
 import { hashBytes, hashText } from './hash.js'
 import type { Incarnation } from './incarnation.js'
@@ -59,13 +59,13 @@ export class Exchange {
       this.#deadline = this.caller.clock.setTimer(timeoutMs, () =>
         this.#giveUp(rpcFailure('DEADLINE_EXCEEDED', `${method} was not answered within ${timeoutMs} ms`)),
       )
-      signal?.addEventListener('abort', this)
+      if (signal !== undefined) watchAbort(signal, this)
     }
     this.#wire.send(this.#link, new RequestMessage(this))
   }
 
   /** Of the caller's signal. */
-  handleEvent(): void {
+  onAbort(): void {
     this.#giveUp(rpcFailure('CANCELLED', `${this.terms.method} was cancelled`, { cause: this.terms.signal?.reason }))
   }
 
@@ -182,7 +182,7 @@ export class Exchange {
   #end(): void {
     this.#reply = undefined
     this.#deadline?.cancel()
-    this.terms.signal?.removeEventListener('abort', this)
+    if (this.terms.signal !== undefined) unwatchAbort(this.terms.signal, this)
     this.caller.rpc.asked.delete(this)
   }
 
