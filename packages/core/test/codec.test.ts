@@ -181,10 +181,10 @@ describe('msgpackCodec: the bytes (CORE-32)', () => {
       fc.property(anyPlain, (value) => {
         const bytes = anything.encode(value)
         expect(peerDecode(bytes)).toStrictEqual(value)
-        expect(anything.decode(peerEncode(value))).toStrictEqual(value)
-        // msgpackr drops the sign of zero, and JSON tells which values hold one nowhere.
+        // Both drop the sign of zero when they write.
         if (JSON.stringify(value, (_, x: unknown) => (Object.is(x, -0) ? 'minus zero' : x))?.includes('minus zero'))
           return
+        expect(anything.decode(peerEncode(value))).toStrictEqual(value)
         expect(anything.decode(new Uint8Array(packr.pack(value)))).toStrictEqual(value)
       }),
       { numRuns: 300 },
