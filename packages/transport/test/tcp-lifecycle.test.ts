@@ -291,13 +291,16 @@ describe('stop (CONN-5)', () => {
   })
 
   it('leaves no socket and no listener, as the process counts them', async () => {
+    // Of this process: other test files may have left some in it.
+    const openSockets = () => process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP')).length
+    const before = openSockets()
     const server = await serve()
     server.handle('echo', (body) => body)
     const rpc = client()
     await rpc.request(server.address, 'echo', NOTHING)
     await server.stop()
     await rpc.stop()
-    expect(process.getActiveResourcesInfo().filter((name) => name.startsWith('TCP'))).toEqual([])
+    expect(openSockets()).toBeLessThanOrEqual(before)
   })
 
   it('is the same as close and dispose, and happens once', async () => {
