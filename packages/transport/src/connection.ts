@@ -17,7 +17,7 @@ import { InboundRequests, type AnswerPath, type ServingEnvironment, type Violati
 import { LazyTimer } from './lazy-timer.js'
 import type { Lane } from './methods.js'
 import type { OutboundCall } from './outbound-call.js'
-import type { Message } from './outbox.js'
+import type { Message } from './send-queue.js'
 import type { OutgoingFrame } from './outgoing-frame.js'
 import { OutgoingTraffic, type TrafficEnvironment, type TrafficHost } from './outgoing-traffic.js'
 import {

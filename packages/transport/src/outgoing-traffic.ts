@@ -1,5 +1,5 @@
 /**
- * What one connection sends: messages wait in the outbox, are written in batches as the socket takes them, and, if
+ * What one connection sends: messages wait in the queue, are written in batches as the socket takes them, and, if
  * they are requests, wait for their answers. Whatever was given to it is settled or given back exactly once.
  */
 import type { Clock, TimingWheel, TransportError } from '@hs/core'
@@ -9,7 +9,7 @@ import type { InboundCall } from './inbound-call.js'
 import { LazyTimer } from './lazy-timer.js'
 import type { Lane } from './methods.js'
 import { OutboundCall, type CallHolder } from './outbound-call.js'
-import { failMessage, Outbox, type Message } from './outbox.js'
+import { failMessage, SendQueue, type Message } from './send-queue.js'
 import { NO_BODY, OutgoingFrame } from './outgoing-frame.js'
 import { PendingCalls } from './pending-calls.js'
 import { SocketWriter, type Scratch } from './socket-writer.js'
@@ -48,7 +48,7 @@ export interface SendingTerms {
 export class OutgoingTraffic implements CallHolder {
   readonly #environment: TrafficEnvironment
   readonly #host: TrafficHost
-  readonly #outbox: Outbox
+  readonly #queue: SendQueue
   readonly #writer: SocketWriter
   readonly #pending = new PendingCalls()
   #terms: SendingTerms
@@ -61,7 +61,7 @@ export class OutgoingTraffic implements CallHolder {
     const { settings, scratch, counters } = environment
     this.#environment = environment
     this.#host = host
-    this.#outbox = new Outbox(settings)
+    this.#queue = new SendQueue(settings)
     this.#writer = new SocketWriter(socket, scratch, counters.totals)
     // Until the peer has told its own.
     this.#terms = { maxInFlight: settings.maxInFlight, maxSendLength: settings.maxFrameBytes, compression: null }
@@ -78,17 +78,17 @@ export class OutgoingTraffic implements CallHolder {
 
   /** What waits for the socket. */
   get queuedBytes(): number {
-    return this.#outbox.bytes + this.#writer.restBytes
+    return this.#queue.bytes + this.#writer.restBytes
   }
 
   /** Of that, what is no request and no notification: it waits for nothing but the socket. */
   get answerBytes(): number {
-    return this.#outbox.answerBytes
+    return this.#queue.answerBytes
   }
 
   /** Nothing is in flight and nothing waits. */
   get isQuiet(): boolean {
-    return this.#pending.size === 0 && this.#outbox.isEmpty && !this.#writer.isWithinFrame
+    return this.#pending.size === 0 && this.#queue.isEmpty && !this.#writer.isWithinFrame
   }
 
   /** The socket takes nothing now. */
@@ -97,7 +97,7 @@ export class OutgoingTraffic implements CallHolder {
   }
 
   queuedMessages(lane: Lane): number {
-    return this.#outbox.messages(lane)
+    return this.#queue.messages(lane)
   }
 
   /** The peer has said HELLO. */
@@ -113,7 +113,7 @@ export class OutgoingTraffic implements CallHolder {
     if (this.#admits(lane, bytes)) return true
     this.flush()
     if (this.#admits(lane, bytes)) return true
-    for (const message of this.#outbox.displace(lane, bytes + this.#writer.restBytes)) this.#shed(message)
+    for (const message of this.#queue.displace(lane, bytes + this.#writer.restBytes)) this.#shed(message)
     return this.#admits(lane, bytes)
   }
 
@@ -121,25 +121,25 @@ export class OutgoingTraffic implements CallHolder {
   add(message: Message): void {
     if (message instanceof OutboundCall) {
       message.holder = this
-      this.#outbox.addRequest(message)
-    } else this.#outbox.addFrame(message)
+      this.#queue.addRequest(message)
+    } else this.#queue.addFrame(message)
     this.#flushSoon()
   }
 
   addAnswer(frame: OutgoingFrame): void {
-    this.#outbox.addFrame(frame)
+    this.#queue.addFrame(frame)
     this.#flushSoon()
   }
 
   addControl(type: number, body: Uint8Array, id = 0): void {
-    this.#outbox.addControl(OutgoingFrame.control(type, id, body))
+    this.#queue.addControl(OutgoingFrame.control(type, id, body))
     this.#flushSoon()
   }
 
   /** The caller waits no more. */
   release(call: OutboundCall): void {
     if (!call.written) {
-      this.#outbox.remove(call)
+      this.#queue.remove(call)
       return
     }
     this.takePending(call.id)
@@ -155,7 +155,7 @@ export class OutgoingTraffic implements CallHolder {
       this.#cut = null
       call.isBodyInUse = true
     }
-    if (!this.#outbox.isEmpty) this.#flushSoon()
+    if (!this.#queue.isEmpty) this.#flushSoon()
     return call
   }
 
@@ -166,12 +166,12 @@ export class OutgoingTraffic implements CallHolder {
       this.#cut = null
       for (const call of written) call.isBodyInUse = true
     }
-    return [...written, ...this.#outbox.drain(true)]
+    return [...written, ...this.#queue.drain(true)]
   }
 
   /** Fails the requests that were not written. */
   failWaiting(error: TransportError): void {
-    for (const message of this.#outbox.drain(false)) failMessage(message, error)
+    for (const message of this.#queue.drain(false)) failMessage(message, error)
   }
 
   /** Fails all: with `unsent` what certainly has not arrived, with `sent` the rest. Nothing is written any more. */
@@ -181,7 +181,7 @@ export class OutgoingTraffic implements CallHolder {
     const cut = this.#cut
     this.#cut = null
     for (const call of this.#pending.takeAbove(-1)) call.fail(call === cut ? unsent : sent)
-    for (const waiting of this.#outbox.drain(true)) failMessage(waiting, unsent)
+    for (const waiting of this.#queue.drain(true)) failMessage(waiting, unsent)
     if (cut instanceof OutgoingFrame) failMessage(cut, unsent)
   }
 
@@ -212,7 +212,7 @@ export class OutgoingTraffic implements CallHolder {
 
   #admits(lane: Lane, bytes: number): boolean {
     const freeSlots = this.#terms.maxInFlight - this.#pending.size
-    return this.#outbox.admits(lane, bytes + this.#writer.restBytes, freeSlots)
+    return this.#queue.admits(lane, bytes + this.#writer.restBytes, freeSlots)
   }
 
   #shed(message: Message): void {
@@ -236,9 +236,9 @@ export class OutgoingTraffic implements CallHolder {
     const maxBytes = LENGTH_BYTES + maxSendLength
     let nowMs = -1
     for (;;) {
-      const message = this.#outbox.peek(this.#pending.size < maxInFlight)
+      const message = this.#queue.peek(this.#pending.size < maxInFlight)
       if (message === null || !writer.mayPut(message.bytes)) return
-      this.#outbox.take(message)
+      this.#queue.take(message)
       if (message.bytes > maxBytes && message.method !== null) {
         // It was given to this connection before the peer had told what it takes.
         failMessage(message, tooLarge(message.method.name, message.bytes - LENGTH_BYTES, maxSendLength))

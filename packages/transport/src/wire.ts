@@ -64,7 +64,7 @@ export function writeHeader(
   return writeU32(bytes, at + 6, id)
 }
 
-/** One whole frame on its own, for the few that do not go through the outbox. */
+/** One whole frame on its own, for the few that do not go through the queue. */
 export function encodeFrame(type: number, id: number, payload: Uint8Array, flags = 0): Uint8Array {
   const frame = new Uint8Array(HEADER_BYTES + payload.length)
   frame.set(payload, writeHeader(frame, 0, payload.length, type, flags, id))

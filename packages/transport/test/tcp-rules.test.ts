@@ -8,7 +8,7 @@ import { negotiate, type ProtocolOffer } from '../src/index.js'
 import { LazyTimer } from '../src/lazy-timer.js'
 import { CalledMethods, ServedMethods, type Lane } from '../src/methods.js'
 import { OutboundCalls } from '../src/outbound-call.js'
-import { Outbox, type Message } from '../src/outbox.js'
+import { SendQueue, type Message } from '../src/send-queue.js'
 import { OutgoingFrame } from '../src/outgoing-frame.js'
 import { PriorityTable } from '../src/priority-table.js'
 
@@ -187,7 +187,7 @@ describe('LazyTimer', () => {
   })
 })
 
-describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
+describe('SendQueue (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
   const clock = new VirtualClock()
   const calls = new OutboundCalls(clock, new TimingWheel({ clock }))
   const methods = new CalledMethods(new PriorityTable({ critical: 'critical', high: 'high', low: 'low' }))
@@ -205,10 +205,10 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
   const answer = (lane: Lane, size = 0) => OutgoingFrame.answer(3, 1, lane, new Uint8Array(size), null)
 
   it('gives control frames first, then strictly by priority, and requests last within one', () => {
-    const outbox = new Outbox({ maxQueued: 100, maxQueuedBytes: 1e9 })
+    const queue = new SendQueue({ maxQueued: 100, maxQueuedBytes: 1e9 })
     const order: Message[] = []
     const add = (message: Message, how: 'addRequest' | 'addFrame' | 'addControl') => {
-      outbox[how](message as never)
+      queue[how](message as never)
       return message
     }
     const low = add(notification(3), 'addFrame')
@@ -218,51 +218,51 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
     const normalNote = add(notification(2), 'addFrame')
     const high = add(request(1), 'addRequest')
     const ping = add(OutgoingFrame.control(7, 0, new Uint8Array(8)), 'addControl')
-    for (let next = outbox.peek(true); next !== null; next = outbox.peek(true)) {
-      outbox.take(next)
+    for (let next = queue.peek(true); next !== null; next = queue.peek(true)) {
+      queue.take(next)
       order.push(next)
     }
     expect(order).toEqual([ping, high, normalAnswer, normalNote, normalRequest, secondNormalRequest, low])
-    expect(outbox.bytes).toBe(0)
-    expect(outbox.isEmpty).toBe(true)
+    expect(queue.bytes).toBe(0)
+    expect(queue.isEmpty).toBe(true)
   })
 
   it('lets notifications pass requests that wait for a slot', () => {
-    const outbox = new Outbox({ maxQueued: 100, maxQueuedBytes: 1e9 })
-    outbox.addRequest(request(1))
+    const queue = new SendQueue({ maxQueued: 100, maxQueuedBytes: 1e9 })
+    queue.addRequest(request(1))
     const note = notification(3)
-    outbox.addFrame(note)
-    expect(outbox.peek(false)).toBe(note)
-    outbox.take(note)
-    expect(outbox.peek(false)).toBeNull()
-    expect(outbox.isEmpty).toBe(false)
+    queue.addFrame(note)
+    expect(queue.peek(false)).toBe(note)
+    queue.take(note)
+    expect(queue.peek(false)).toBeNull()
+    expect(queue.isEmpty).toBe(false)
   })
 
   it('admits maxQueued of each priority, beyond those for which there are slots', () => {
-    const outbox = new Outbox({ maxQueued: 2, maxQueuedBytes: 1e9 })
+    const queue = new SendQueue({ maxQueued: 2, maxQueuedBytes: 1e9 })
     const admitted = (lane: Lane, slots: number) => {
-      const ok = outbox.admits(lane, 20, slots)
-      if (ok) outbox.addRequest(request(lane))
+      const ok = queue.admits(lane, 20, slots)
+      if (ok) queue.addRequest(request(lane))
       return ok
     }
     expect([admitted(3, 1), admitted(3, 1), admitted(3, 1), admitted(3, 1)]).toEqual([true, true, true, false])
     expect([admitted(2, 1), admitted(2, 1), admitted(2, 1)]).toEqual([true, true, false])
-    expect(outbox.messages(3)).toBe(3)
+    expect(queue.messages(3)).toBe(3)
   })
 
   it('displaces the newest of the lowest priorities, only if that is enough, and no answer', () => {
-    const outbox = new Outbox({ maxQueued: 100, maxQueuedBytes: 1_000 })
+    const queue = new SendQueue({ maxQueued: 100, maxQueuedBytes: 1_000 })
     const lowFirst = notification(3, 250)
     const lowSecond = notification(3, 250)
     const normal = notification(2, 250)
-    for (const frame of [lowFirst, lowSecond, answer(3, 150), normal]) outbox.addFrame(frame)
-    expect(outbox.admits(1, 200, 0)).toBe(false)
-    expect(outbox.displace(1, 900)).toEqual([])
-    expect(outbox.displace(3, 200)).toEqual([])
-    expect(outbox.displace(2, 200)).toEqual([lowSecond])
-    expect(outbox.displace(1, 500)).toEqual([lowFirst])
-    expect(outbox.displace(1, 800)).toEqual([normal])
-    expect(outbox.admits(1, 800, 0)).toBe(true)
+    for (const frame of [lowFirst, lowSecond, answer(3, 150), normal]) queue.addFrame(frame)
+    expect(queue.admits(1, 200, 0)).toBe(false)
+    expect(queue.displace(1, 900)).toEqual([])
+    expect(queue.displace(3, 200)).toEqual([])
+    expect(queue.displace(2, 200)).toEqual([lowSecond])
+    expect(queue.displace(1, 500)).toEqual([lowFirst])
+    expect(queue.displace(1, 800)).toEqual([normal])
+    expect(queue.admits(1, 800, 0)).toBe(true)
   })
 
   it('counts messages and bytes right under any use', () => {
@@ -277,35 +277,35 @@ describe('Outbox (PRIO-3, PRIO-4, LIM-2, RPC-6)', () => {
     )
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const outbox = new Outbox({ maxQueued: 100, maxQueuedBytes: 1_000 })
+        const queue = new SendQueue({ maxQueued: 100, maxQueuedBytes: 1_000 })
         const inside = new Set<Message>()
         const add = (message: Message) => {
           inside.add(message)
-          if (message instanceof OutgoingFrame) outbox.addFrame(message)
-          else outbox.addRequest(message)
+          if (message instanceof OutgoingFrame) queue.addFrame(message)
+          else queue.addRequest(message)
         }
         for (const s of steps) {
           if (s.do === 'request') add(request(s.lane, s.size))
           else if (s.do === 'notify') add(notification(s.lane, s.size))
           else if (s.do === 'answer') add(answer(s.lane, s.size))
           else if (s.do === 'take') {
-            const next = outbox.peek(s.size === 1)
+            const next = queue.peek(s.size === 1)
             if (next === null) continue
-            outbox.take(next)
+            queue.take(next)
             expect(inside.delete(next)).toBe(true)
           } else if (s.do === 'remove') {
             const some = [...inside].find((m) => m.method !== null && m.method.lane === s.lane)
             if (some !== undefined) {
-              outbox.remove(some)
+              queue.remove(some)
               inside.delete(some)
             }
-          } else for (const gone of outbox.displace(s.lane, s.size)) expect(inside.delete(gone)).toBe(true)
-          expect(outbox.bytes).toBe([...inside].reduce((sum, m) => sum + m.bytes, 0))
+          } else for (const gone of queue.displace(s.lane, s.size)) expect(inside.delete(gone)).toBe(true)
+          expect(queue.bytes).toBe([...inside].reduce((sum, m) => sum + m.bytes, 0))
           for (const l of [0, 1, 2, 3] as const) {
-            expect(outbox.messages(l)).toBe([...inside].filter((m) => m.method !== null && m.method.lane === l).length)
+            expect(queue.messages(l)).toBe([...inside].filter((m) => m.method !== null && m.method.lane === l).length)
           }
         }
-        const drained = outbox.drain(true)
+        const drained = queue.drain(true)
         for (const message of drained) expect(inside.delete(message)).toBe(true)
         expect([...inside].every((m) => m.method === null)).toBe(true)
       }),

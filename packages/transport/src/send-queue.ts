@@ -12,7 +12,7 @@ import type { OutgoingFrame } from './outgoing-frame.js'
 
 export type Message = OutboundCall | OutgoingFrame
 
-export interface OutboxLimits {
+export interface SendQueueLimits {
   readonly maxQueued: number
   readonly maxQueuedBytes: number
 }
@@ -32,8 +32,8 @@ class LaneQueue {
   }
 }
 
-export class Outbox {
-  readonly #limits: OutboxLimits
+export class SendQueue {
+  readonly #limits: SendQueueLimits
   /** Words between the two ends: few and short, so they pass everything. */
   readonly #control = new LinkedList<OutgoingFrame>()
   /** By priority, made when used. */
@@ -43,7 +43,7 @@ export class Outbox {
   #answerBytes = 0
   #frames = 0
 
-  constructor(limits: OutboxLimits) {
+  constructor(limits: SendQueueLimits) {
     this.#limits = limits
   }
 
