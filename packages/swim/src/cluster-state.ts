@@ -20,10 +20,10 @@ import { MemberRecord } from './member-record.js'
 import { MemberTable } from './member-table.js'
 import type { ClusterSettings } from './options.js'
 import { PacketWriter } from './packet-writer.js'
+import { defaultSpace, Position } from './position.js'
 import { ALIVE } from './record.js'
 import { Requests } from './requests.js'
 import { Stalls } from './stalls.js'
-import { Vivaldi } from './vivaldi.js'
 import { labelOf } from './wire.js'
 
 /** Deadlines are met to within this. */
@@ -45,7 +45,7 @@ export class ClusterState {
   readonly table: MemberTable
   readonly queue: GossipQueue
   readonly writer: PacketWriter
-  readonly vivaldi: Vivaldi
+  readonly position: Position
   readonly history: History
   readonly health: LocalHealth
   readonly stalls: Stalls
@@ -113,7 +113,7 @@ export class ClusterState {
       maxItemBytes: this.maxItemBytes,
       onQueued: () => this.onQueued(),
     })
-    this.vivaldi = new Vivaldi({ random })
+    this.position = new Position(defaultSpace, random)
     this.history = new History(settings.historySize)
     this.health = new LocalHealth(settings.maxLocalHealth)
     this.stalls = new Stalls(settings.stallToleranceMs + TICK_MS, () => {

@@ -118,7 +118,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   get coordinate(): Coordinate {
-    return this.#state.vivaldi.coordinate
+    return this.#state.position.coordinate
   }
 
   get status(): ClusterStatus {
@@ -294,9 +294,9 @@ export class Cluster implements AsyncDisposable {
   }
 
   snapshot(): ClusterSnapshot {
-    const { self, status, table, queue, counters, vivaldi, health } = this.#state
+    const { self, status, table, queue, counters, position, health } = this.#state
     const count = (name: MemberStatus) => [name, table.count(name)] as const
-    const { vec, ...coordinate } = vivaldi.coordinate
+    const { vec, ...coordinate } = position.coordinate
     return Object.freeze({
       id: self.id,
       name: self.name,

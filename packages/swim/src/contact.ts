@@ -3,24 +3,26 @@
  * its coordinate. One array of doubles, as an object of so many numbers takes three times the memory.
  */
 import type { Coordinate } from './coordinate.js'
+import { medianOfThree } from './latency-filter.js'
+import { ADJUSTMENT, ERROR, HEIGHT, SAMPLES, VECTOR } from './position.js'
 import { MAX_DIMENSIONS } from './wire.js'
 
 const ALLOWED_AT = 0
 const SRTT = 1
 const RTTVAR = 2
 const RTT_AT = 3
-const COORDINATE_AT = 4
-const HEIGHT = 5
-const ADJUSTMENT = 6
-const ERROR = 7
-const SAMPLES = 8
-const VECTOR = 9
+/** The last round trip and the one before it. */
+const LAST = 4
+const LAST_BUT_ONE = 5
+const COORDINATE_AT = 6
+/** Where the coordinate begins, as on the wire. */
+const COORDINATE = 7
 
 /** `NaN` stands for what is not known. */
 export type Contact = number[]
 
 export function newContact(): Contact {
-  return [-Infinity, NaN, NaN, NaN, NaN]
+  return [-Infinity, NaN, NaN, NaN, NaN, NaN, NaN]
 }
 
 /**
@@ -47,6 +49,19 @@ export function measure(contact: Contact, nowMs: number, rttMs: number): void {
   contact[RTT_AT] = nowMs
 }
 
+/**
+ * The median of this round trip and the two before it, of two the lower one: one spike moves nothing.
+ * Source: Ledlie, Gardner, Seltzer, "Network Coordinates in the Wild" (NSDI 2007), the moving percentile filter.
+ */
+export function filter(contact: Contact, rttMs: number): number {
+  const last = contact[LAST] as number
+  const lastButOne = contact[LAST_BUT_ONE] as number
+  contact[LAST_BUT_ONE] = last
+  contact[LAST] = rttMs
+  if (Number.isNaN(last)) return rttMs
+  return Number.isNaN(lastButOne) ? Math.min(last, rttMs) : medianOfThree(lastButOne, last, rttMs)
+}
+
 /** The upper bound of the round trip if it was measured since `sinceMs`; else `NaN`. */
 export function measuredBound(contact: Contact, sinceMs: number): number {
   const isFresh = (contact[RTT_AT] as number) >= sinceMs
@@ -65,26 +80,26 @@ export function measured(contact: Contact): { rttMs: number; upperBoundMs: numbe
  * contact, another one if it had not this length.
  */
 export function keepCoordinate(contact: Contact, nowMs: number, values: Float64Array, count: number): Contact {
-  const kept = contact.length === HEIGHT + count ? contact : blank.slice(0, HEIGHT + count)
+  const kept = contact.length === COORDINATE + count ? contact : blank.slice(0, COORDINATE + count)
   if (kept !== contact) for (let i = 0; i < COORDINATE_AT; i++) kept[i] = contact[i] as number
   kept[COORDINATE_AT] = nowMs
-  for (let i = 0; i < count; i++) kept[HEIGHT + i] = values[i] as number
+  for (let i = 0; i < count; i++) kept[COORDINATE + i] = values[i] as number
   return kept
 }
 
 /** An array that grows takes more than it needs, and one that ever held an integer keeps no bare doubles. */
-const blank: readonly number[] = /* @__PURE__ */ new Array<number>(VECTOR + MAX_DIMENSIONS)
+const blank: readonly number[] = /* @__PURE__ */ new Array<number>(COORDINATE + VECTOR + MAX_DIMENSIONS)
   .fill(0.5)
   .map((x) => x * NaN)
 
 export function coordinateOf(contact: Contact): { coordinate: Coordinate; atMs: number } | undefined {
-  if (contact.length <= VECTOR) return undefined
+  if (contact.length <= COORDINATE + VECTOR) return undefined
   const coordinate: Coordinate = {
-    vec: contact.slice(VECTOR),
-    heightMs: contact[HEIGHT] as number,
-    adjustmentMs: contact[ADJUSTMENT] as number,
-    error: contact[ERROR] as number,
-    samples: contact[SAMPLES] as number,
+    vec: contact.slice(COORDINATE + VECTOR),
+    heightMs: contact[COORDINATE + HEIGHT] as number,
+    adjustmentMs: contact[COORDINATE + ADJUSTMENT] as number,
+    error: contact[COORDINATE + ERROR] as number,
+    samples: contact[COORDINATE + SAMPLES] as number,
   }
   return { coordinate, atMs: contact[COORDINATE_AT] as number }
 }

@@ -81,7 +81,7 @@ export class LatencyFilter {
   }
 }
 
-function medianOfThree(a: number, b: number, c: number): number {
+export function medianOfThree(a: number, b: number, c: number): number {
   const low = a < b ? a : b
   const high = a < b ? b : a
   return c < low ? low : c > high ? high : c

@@ -123,7 +123,6 @@ export class Membership {
   forget(record: MemberRecord): void {
     this.#settle(record)
     this.#state.queue.dropRecord(record)
-    this.#state.vivaldi.forget(record.name)
     this.#state.table.remove(record)
     if (record.status !== UNCONFIRMED) this.#state.record('forgotten', record)
   }
@@ -183,10 +182,8 @@ export class Membership {
 
   /** The process that was held has a successor. */
   #restarted(record: MemberRecord): void {
-    const { vivaldi, table } = this.#state
     if (isActive(record.status)) this.#die(record, record.incarnation, 'restarted', 0)
-    vivaldi.forget(record.name)
-    table.change(record, () => {
+    this.#state.table.change(record, () => {
       record.confirmed = false
       record.health = 0
       record.contact = undefined
@@ -306,7 +303,6 @@ export class Membership {
   #entomb(record: MemberRecord, rank: ToldRank, generation: number, incarnation: number, ageMs: number): void {
     this.#settle(record)
     this.#state.queue.dropRecord(record)
-    this.#state.vivaldi.forget(record.name)
     this.#state.table.change(record, () => {
       this.#entries.drop(record)
       record.contact = undefined

@@ -38,13 +38,12 @@ export class Outbox {
     receiver: MemberRecord | undefined,
     successor?: MemberRecord,
   ): void {
-    const { writer, vivaldi } = this.#state
-    const { coordinate } = vivaldi
+    const { writer, position } = this.#state
     writer.begin(ACK)
     writer.u32(sequence)
     writer.u8(isUnknown ? 1 : 0)
-    this.#news(receiver, true, coordinate.vec.length, successor)
-    this.#state.transmit(to, writer.finishWithCoordinate(coordinate))
+    this.#news(receiver, true, position.vec.length, successor)
+    this.#state.transmit(to, writer.finishWithCoordinate(position))
   }
 
   pingRequest(proxy: MemberRecord, sequence: number, target: MemberRecord, nackAfterMs: number): void {

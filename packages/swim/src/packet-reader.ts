@@ -4,6 +4,7 @@
  */
 import type { Meta } from './member.js'
 import { NO_META, type Description } from './member-record.js'
+import { ADJUSTMENT, ERROR, HEIGHT, SAMPLES, VECTOR } from './position.js'
 import { ALIVE, type ToldRank } from './record.js'
 import { isUtf8, readText } from './text.js'
 import {
@@ -92,7 +93,7 @@ export class PacketReader {
   /** How many numbers the coordinate has: 0, or four and the vector. */
   coordinateCount = 0
   /** Height, adjustment, error, samples, vector. */
-  readonly coordinate = new Float64Array(4 + MAX_DIMENSIONS)
+  readonly coordinate = new Float64Array(VECTOR + MAX_DIMENSIONS)
 
   #at = 0
   #end = 0
@@ -350,14 +351,13 @@ export class PacketReader {
       return
     }
     const { coordinate } = this
-    coordinate[0] = this.#f32()
-    coordinate[1] = this.#f32()
-    coordinate[2] = this.#f32()
-    coordinate[3] = this.#varint(MAX_GENERATION)
-    for (let i = 0; i < dimensions; i++) coordinate[4 + i] = this.#f32()
-    const [heightMs = 0, , error = 0] = coordinate
-    if (heightMs < 0 || error < 0) this.#failed = true
-    this.coordinateCount = 4 + dimensions
+    coordinate[HEIGHT] = this.#f32()
+    coordinate[ADJUSTMENT] = this.#f32()
+    coordinate[ERROR] = this.#f32()
+    coordinate[SAMPLES] = this.#varint(MAX_GENERATION)
+    for (let i = 0; i < dimensions; i++) coordinate[VECTOR + i] = this.#f32()
+    if ((coordinate[HEIGHT]) < 0 || (coordinate[ERROR]) < 0) this.#failed = true
+    this.coordinateCount = VECTOR + dimensions
   }
 
   /** Checks a name and returns its length. */

@@ -10,6 +10,9 @@ import type { TransmitItem } from './transmit-heap.js'
 import type { Coordinate } from './coordinate.js'
 import { CHECKSUM_AT, checksum, DIRECT, LABEL_AT, RETRACTED, SENDER_AT, VERSION, type Kind } from './wire.js'
 
+/** A coordinate, or the position that it is of. */
+type SentCoordinate = Omit<Coordinate, 'vec'> & { readonly vec: ArrayLike<number> }
+
 /** Views of the buffer that are kept, by length. */
 const VIEWS = 16
 
@@ -109,13 +112,14 @@ export class PacketWriter {
     return this.#seal()
   }
 
-  finishWithCoordinate({ vec, heightMs, adjustmentMs, error, samples = 0 }: Coordinate): Uint8Array {
+  finishWithCoordinate(coordinate: SentCoordinate): Uint8Array {
+    const { vec, heightMs, adjustmentMs, error, samples = 0 } = coordinate
     this.u8(vec.length)
     this.#f32(heightMs)
     this.#f32(adjustmentMs)
     this.#f32(error)
     this.#at = writeVarint(this.#bytes, samples, this.#at)
-    for (const value of vec) this.#f32(value)
+    for (let i = 0; i < vec.length; i++) this.#f32(vec[i] as number)
     return this.#seal()
   }
 

@@ -1,9 +1,10 @@
 /** How far away a member is: as measured, else as the coordinates say, else a guess. A poor estimate excludes nobody. */
 import type { ClusterState } from './cluster-state.js'
-import { coordinateOf, keepCoordinate, measure, measured, measuredBound, newContact } from './contact.js'
+import { coordinateOf, filter, keepCoordinate, measure, measured, measuredBound, newContact } from './contact.js'
 import { coordinateQuality, distanceMs, rttUpperBoundMs, type Coordinate } from './coordinate.js'
 import type { MemberRecord } from './member-record.js'
 import type { PacketReader } from './packet-reader.js'
+import { VECTOR } from './position.js'
 
 export interface RttEstimate {
   readonly rttMs: number
@@ -25,13 +26,9 @@ const itself: RttEstimate = Object.freeze({ rttMs: 0, upperBoundMs: 0, quality: 
 
 export class RoundTrips {
   readonly #state: ClusterState
-  /** The coordinate at hand: one object for all acks, as nobody keeps it. */
-  readonly #theirs: { vec: number[]; heightMs: number; adjustmentMs: number; error: number }
 
   constructor(state: ClusterState) {
     this.#state = state
-    const { vec } = state.vivaldi.coordinate
-    this.#theirs = { vec: vec.map(() => 0), heightMs: 0, adjustmentMs: 0, error: 0 }
   }
 
   estimate(name: string): RttEstimate {
@@ -70,26 +67,21 @@ export class RoundTrips {
 
   /** The coordinate on an ack, and the round trip that it came with. */
   learn(record: MemberRecord, reader: PacketReader, nowMs: number, rttMs: number): void {
-    const { vivaldi } = this.#state
+    const { position } = this.#state
     const { coordinate, coordinateCount } = reader
     const contact = (record.contact ??= newContact())
     // Of a space with other dimensions nothing can be learnt.
-    if (coordinateCount - 4 !== vivaldi.coordinate.vec.length) return
+    if (coordinateCount !== VECTOR + position.vec.length) return
     record.contact = keepCoordinate(contact, nowMs, coordinate, coordinateCount)
     if (rttMs > MAX_SAMPLE_MS) return
-    const theirs = this.#theirs
-    theirs.heightMs = coordinate[0] as number
-    theirs.adjustmentMs = coordinate[1] as number
-    theirs.error = coordinate[2] as number
-    for (let i = 4; i < coordinateCount; i++) theirs.vec[i - 4] = coordinate[i] as number
-    vivaldi.observe(record.name, theirs, Math.max(MIN_SAMPLE_MS, rttMs))
+    position.observe(coordinate, filter(record.contact, Math.max(MIN_SAMPLE_MS, rttMs)))
   }
 
   #byCoordinates(theirs: Coordinate, ageMs: number): RttEstimate {
-    const { vivaldi } = this.#state
-    const ours = vivaldi.coordinate
+    const { position } = this.#state
+    const ours = position.coordinate
     const quality = Math.min(
-      coordinateQuality({ samples: vivaldi.samples, error: ours.error, ageMs: 0 }),
+      coordinateQuality({ samples: position.samples, error: ours.error, ageMs: 0 }),
       coordinateQuality({ samples: theirs.samples ?? 0, error: theirs.error, ageMs }),
     )
     return Object.freeze({

@@ -4,6 +4,7 @@ import { SeededRandom } from '@hs/core/testing'
 import { distanceMs, Vivaldi, type Coordinate } from '@hs/swim'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { filter as filterOf, keepCoordinate, newContact } from '../src/contact.js'
 import { LatencyFilter } from '../src/latency-filter.js'
 import { clientsOf, errorsOf, internet, medianOf, simulate, spaces, type RttMatrix } from './network-spaces.js'
 
@@ -311,6 +312,20 @@ describe('LatencyFilter', () => {
           const expected = [...last].sort((a, b) => a - b)[(last.length - 1) >> 1]
           expect(filter.push(name, value)).toBe(expected)
           expect(filter.size).toBe(model.size)
+        }
+      }),
+    )
+  })
+
+  it('says what the contact of a member says of its last three, whenever its coordinate comes', () => {
+    const coordinate = new Float64Array(36).fill(1)
+    fc.assert(
+      fc.property(fc.array(fc.nat(1_000), { minLength: 1, maxLength: 20 }), fc.nat(20), (values, comesAt) => {
+        const filter = new LatencyFilter(3, 100)
+        let contact = newContact()
+        for (const [i, value] of values.entries()) {
+          if (i === comesAt) contact = keepCoordinate(contact, 0, coordinate, 12)
+          expect(filterOf(contact, value)).toBe(filter.push('alice', value))
         }
       }),
     )
