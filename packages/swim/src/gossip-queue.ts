@@ -29,6 +29,7 @@ export class GossipQueue {
   readonly #maxItemBytes: number
   readonly #onQueued: () => void
   #limit = 0
+  #size = 0
 
   constructor(options: GossipQueueOptions) {
     this.#multiplier = options.multiplier
@@ -36,8 +37,9 @@ export class GossipQueue {
     this.#onQueued = options.onQueued
   }
 
+  /** Items that wait. Counted anew where it may change, as every packet asks. */
   get size(): number {
-    return this.#recordHeap.size + this.#entryHeap.size
+    return this.#size
   }
 
   /** Queues a record of a member; the holder's older one is dropped. */
@@ -51,11 +53,11 @@ export class GossipQueue {
   }
 
   dropRecord(holder: ItemHolder): void {
-    if (holder.item !== undefined) this.#recordHeap.withdraw(holder.item)
+    if (holder.item !== undefined) this.#withdraw(this.#recordHeap, holder.item)
   }
 
   dropEntry(holder: ItemHolder): void {
-    if (holder.item !== undefined) this.#entryHeap.withdraw(holder.item)
+    if (holder.item !== undefined) this.#withdraw(this.#entryHeap, holder.item)
   }
 
   /**
@@ -68,26 +70,40 @@ export class GossipQueue {
     const kept = this.#entryHeap.size === 0 ? 0 : Math.ceil(room / 4)
     const unused = this.#recordHeap.choose(room - kept, this.#limit, this.records)
     const left = this.#entryHeap.choose(unused + kept, this.#limit, this.entries)
-    return kept === 0 ? left : this.#recordHeap.choose(left, this.#limit, this.records)
+    const rest = kept === 0 ? left : this.#recordHeap.choose(left, this.#limit, this.records)
+    this.#count()
+    return rest
   }
 
   settle(): void {
     if (this.records.length > 0) this.#recordHeap.settle(this.records, this.#limit)
     if (this.entries.length > 0) this.#entryHeap.settle(this.entries, this.#limit)
+    this.#count()
   }
 
   clear(): void {
     this.#recordHeap.clear()
     this.#entryHeap.clear()
+    this.#count()
   }
 
   #add(heap: TransmitHeap, bytes: Uint8Array, holder: ItemHolder, onGone: (() => void) | undefined): void {
     if (bytes.length > this.#maxItemBytes) {
-      if (holder.item !== undefined) heap.withdraw(holder.item)
+      if (holder.item !== undefined) this.#withdraw(heap, holder.item)
       onGone?.()
       return
     }
     heap.add(bytes, holder, onGone)
+    this.#count()
     this.#onQueued()
+  }
+
+  #withdraw(heap: TransmitHeap, item: TransmitItem): void {
+    heap.withdraw(item)
+    this.#count()
+  }
+
+  #count(): void {
+    this.#size = this.#recordHeap.size + this.#entryHeap.size
   }
 }

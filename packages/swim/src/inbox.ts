@@ -31,6 +31,12 @@ export interface InboxParts {
   readonly onMessage: (topic: string, payload: Uint8Array, from: Member) => void
 }
 
+/**
+ * Readers that read no packet now: one, unless a transport delivers within a send. All members of a process share them,
+ * so that of a thousand each finds it in the cache.
+ */
+const idleReaders: PacketReader[] = []
+
 export class Inbox {
   readonly #parts: InboxParts
   readonly #state: ClusterState
@@ -38,8 +44,6 @@ export class Inbox {
   readonly #burst: number
   /** All unknown sources share one rate, so strangers can neither grow a table nor push a member out of one. */
   readonly #strangers = newContact()
-  /** Undefined while a packet is being handled: a transport may deliver another within. */
-  #reader: PacketReader | undefined = new PacketReader()
 
   constructor(parts: InboxParts) {
     const { inboundPerSecond, inboundBurst } = parts.state.settings
@@ -60,14 +64,13 @@ export class Inbox {
       counters.rateLimited++
       return
     }
-    const reader = this.#reader ?? new PacketReader()
-    this.#reader = undefined
+    const reader = idleReaders.pop() ?? new PacketReader()
     try {
       this.#open(reader, from, bytes, source, nowMs)
     } catch (error) {
       this.#state.reporter.report('Cluster.receive', error, { from })
     } finally {
-      this.#reader = reader
+      idleReaders.push(reader)
     }
   }
 

@@ -356,7 +356,7 @@ export class PacketReader {
     coordinate[ERROR] = this.#f32()
     coordinate[SAMPLES] = this.#varint(MAX_GENERATION)
     for (let i = 0; i < dimensions; i++) coordinate[VECTOR + i] = this.#f32()
-    if ((coordinate[HEIGHT]) < 0 || (coordinate[ERROR]) < 0) this.#failed = true
+    if (coordinate[HEIGHT] < 0 || coordinate[ERROR] < 0) this.#failed = true
     this.coordinateCount = VECTOR + dimensions
   }
 

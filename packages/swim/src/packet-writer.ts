@@ -1,6 +1,6 @@
 /**
- * Writes packets into one buffer, behind a header that stands there already; and records and entries by themselves, to
- * be queued. The view that `finish` returns is valid until the next packet begins: transports copy.
+ * Writes packets into one buffer, behind a header that is put together seldom; and records and entries by themselves, to
+ * be queued. The view that `finish` returns is valid until the next packet begins, whoever's: transports copy.
  */
 import type { Description } from './member-record.js'
 import type { Meta } from './member.js'
@@ -8,68 +8,86 @@ import { ALIVE, type ToldRank } from './record.js'
 import { byteLength, writeText } from './text.js'
 import type { TransmitItem } from './transmit-heap.js'
 import type { Coordinate } from './coordinate.js'
-import { CHECKSUM_AT, checksum, DIRECT, LABEL_AT, RETRACTED, SENDER_AT, VERSION, type Kind } from './wire.js'
+import {
+  CHECKSUM_AT,
+  checksum,
+  DIRECT,
+  LABEL_AT,
+  MAX_NAME_BYTES,
+  RETRACTED,
+  SENDER_AT,
+  VERSION,
+  type Kind,
+} from './wire.js'
 
 /** A coordinate, or the position that it is of. */
 type SentCoordinate = Omit<Coordinate, 'vec'> & { readonly vec: ArrayLike<number> }
 
+const MAX_SENDER_BYTES = 1 + MAX_NAME_BYTES + 8 + 7 + 1
 /** Views of the buffer that are kept, by length. */
-const VIEWS = 16
+const VIEWS = 256
+
+/**
+ * Where packets are composed. All writers of a process share it, for a packet is composed and sent in one step: so of a
+ * thousand clusters in one process each finds it in the cache.
+ */
+let buffer = /* @__PURE__ */ new Uint8Array(2_048)
+let data = /* @__PURE__ */ new DataView(buffer.buffer)
+let views: (Uint8Array | undefined)[] = []
 
 export class PacketWriter {
-  readonly #bytes: Uint8Array
-  readonly #data: DataView
-  readonly #views: Uint8Array[]
-  #headerEnd = SENDER_AT
+  readonly #maxBytes: number
+  /** What all packets begin with. */
+  #header = new Uint8Array(SENDER_AT)
   #at = SENDER_AT
   #recordsAt = 0
 
   constructor(maxPacketBytes: number, label: number) {
-    this.#bytes = new Uint8Array(maxPacketBytes)
-    this.#data = new DataView(this.#bytes.buffer)
-    this.#views = Array.from({ length: VIEWS }, () => this.#bytes)
-    this.#bytes[0] = VERSION
-    this.#data.setUint32(LABEL_AT, label)
+    this.#maxBytes = maxPacketBytes
+    this.#header[0] = VERSION
+    new DataView(this.#header.buffer).setUint32(LABEL_AT, label)
+    reserve(maxPacketBytes)
   }
 
   /** Writes the header that all packets begin with from now on. */
   identify(name: string, generation: number, incarnation: number, health: number): void {
-    this.#at = SENDER_AT
-    this.string(name)
-    this.#at = writeVarint(this.#bytes, generation, this.#at)
-    this.#at = writeVarint(this.#bytes, incarnation, this.#at)
-    this.u8(health)
-    this.#headerEnd = this.#at
+    const header = new Uint8Array(SENDER_AT + MAX_SENDER_BYTES)
+    header.set(this.#header.subarray(0, SENDER_AT))
+    let at = writeString(header, name, SENDER_AT)
+    at = writeVarint(header, generation, at)
+    at = writeVarint(header, incarnation, at)
+    header[at++] = health
+    this.#header = header.slice(0, at)
   }
 
   begin(kind: Kind): void {
-    this.#bytes[1] = kind
-    this.#at = this.#headerEnd
+    const header = this.#header
+    for (let i = 0; i < header.length; i++) buffer[i] = header[i] as number
+    buffer[1] = kind
+    this.#at = header.length
   }
 
   u8(value: number): void {
-    this.#bytes[this.#at++] = value
+    buffer[this.#at++] = value
   }
 
   u16(value: number): void {
-    this.#data.setUint16(this.#at, value)
+    data.setUint16(this.#at, value)
     this.#at += 2
   }
 
   u32(value: number): void {
-    this.#data.setUint32(this.#at, value)
+    data.setUint32(this.#at, value)
     this.#at += 4
   }
 
   string(text: string): void {
-    const start = this.#at
-    this.#at = writeText(this.#bytes, text, start + 1)
-    this.#bytes[start] = this.#at - start - 1
+    this.#at = writeString(buffer, text, this.#at)
   }
 
   payload(bytes: Uint8Array): void {
-    this.#at = writeVarint(this.#bytes, bytes.length, this.#at)
-    this.#bytes.set(bytes, this.#at)
+    this.#at = writeVarint(buffer, bytes.length, this.#at)
+    buffer.set(bytes, this.#at)
     this.#at += bytes.length
   }
 
@@ -86,7 +104,7 @@ export class PacketWriter {
 
   /** A record or an entry, whichever is being written. */
   item(bytes: Uint8Array): void {
-    this.#bytes.set(bytes, this.#at)
+    buffer.set(bytes, this.#at)
     this.#at += bytes.length
     this.#counted()
   }
@@ -97,14 +115,14 @@ export class PacketWriter {
 
   /** A record that is not queued. */
   verdict(rank: ToldRank, name: string, generation: number, incarnation: number, accuser: string): void {
-    this.#at = writeVerdict(this.#bytes, this.#at, rank, name, generation, incarnation, accuser)
+    this.#at = writeVerdict(buffer, this.#at, rank, name, generation, incarnation, accuser)
     this.#counted()
   }
 
   /** Bytes left for records and entries, when a coordinate of `dimensions` follows. */
   room(dimensions: number): number {
     const tail = dimensions === 0 ? 2 : 2 + coordinateBytes(dimensions)
-    return this.#bytes.length - this.#at - tail
+    return this.#maxBytes - this.#at - tail
   }
 
   finish(): Uint8Array {
@@ -118,28 +136,28 @@ export class PacketWriter {
     this.#f32(heightMs)
     this.#f32(adjustmentMs)
     this.#f32(error)
-    this.#at = writeVarint(this.#bytes, samples, this.#at)
+    this.#at = writeVarint(buffer, samples, this.#at)
     for (let i = 0; i < vec.length; i++) this.#f32(vec[i] as number)
     return this.#seal()
   }
 
   #seal(): Uint8Array {
     const length = this.#at
-    this.#data.setUint32(CHECKSUM_AT, checksum(this.#bytes, length))
+    data.setUint32(CHECKSUM_AT, checksum(buffer, length))
     const slot = length % VIEWS
-    const kept = this.#views[slot]
+    const kept = views[slot]
     if (kept !== undefined && kept.length === length) return kept
-    const view = this.#bytes.subarray(0, length)
-    this.#views[slot] = view
+    const view = buffer.subarray(0, length)
+    views[slot] = view
     return view
   }
 
   #counted(): void {
-    this.#bytes[this.#recordsAt] = (this.#bytes[this.#recordsAt] as number) + 1
+    buffer[this.#recordsAt] = (buffer[this.#recordsAt] as number) + 1
   }
 
   #f32(value: number): void {
-    this.#data.setFloat32(this.#at, value)
+    data.setFloat32(this.#at, value)
     this.#at += 4
   }
 }
@@ -199,6 +217,14 @@ export function encodeEntry({ owner, generation, key, version, direct, value }: 
   at = writeVarint(bytes, length, at)
   if (value !== undefined) bytes.set(value, at)
   return bytes.slice(0, at + length)
+}
+
+/** Makes room for packets of this length. */
+function reserve(length: number): void {
+  if (length <= buffer.length) return
+  buffer = new Uint8Array(length)
+  data = new DataView(buffer.buffer)
+  views = []
 }
 
 /** How many bytes metadata takes on the wire, without its length. */
