@@ -3,20 +3,22 @@
  * every settled result until the gate that owns the job has it; only then the worker's copy is let go. All of it can be
  * learned again, from the gates above and the workers below, so it ends with the leadership, in one step.
  */
-import { BoundedMap, HsError, LimitError, type TaskScope, type Timer } from '@hs/core'
-import { JobScheduler, parseShardKey, type DcJobResult, type JobSchedulerOptions } from '@hs/jobs'
+import type { TaskScope } from '@hs/core'
+import { JobScheduler, type DcJobResult, type JobSchedulerOptions } from '@hs/jobs'
 import { exponentialSketch, sketchFromWire, WindowedStats, type QuantileSketch } from '@hs/windowed-stats'
+import type { DatacenterState } from './datacenter-state.js'
 import { EarlyResults } from './early-results.js'
+import { jobOf, LeaderJobs } from './leader-jobs.js'
+import { LeaderRecovery } from './leader-recovery.js'
 import { LeaderTerm } from './leader-term.js'
 import { LeaderWorkers } from './leader-workers.js'
-import { assignmentCodec, ManagerJob } from './manager-job.js'
 import type { NodeLife } from './node-life.js'
 import type { jobCancel } from './wire/client-gate.js'
-import { refuse, type ExecutionRef, type LeaderRef, type Refusal } from './wire/fields.js'
-import type { Assignment, jobAssign } from './wire/gate-manager.js'
+import { refuse, type ExecutionRef, type LeaderRef } from './wire/fields.js'
+import type { jobAssign } from './wire/gate-manager.js'
 import type { StatsRecordWire, workerRegister, workerReport } from './wire/manager-worker.js'
 import type { RequestOf } from './wire/method.js'
-import { PartCollector } from './wire/parts.js'
+import { StateBroadcast, WHOLE_MS } from './state-broadcast.js'
 import type { ShardResultWire } from './wire/shard-result.js'
 import type { WorkerRecord } from './worker-record.js'
 
@@ -30,6 +32,10 @@ export interface DatacenterLeaderOptions {
   readonly retain: { readonly completedMs: number; readonly failedMs: number }
   /** Outlive one leadership. */
   readonly counters: ManagerCounters
+  /** What peers know too; null where there are none. */
+  readonly state: DatacenterState | null
+  /** Addresses of the managers that are there now. */
+  peers(): readonly string[]
   /** Whether it leads at this very moment, however late the news of the loss are. */
   leads(): boolean
   onTerm(term: number): void
@@ -44,11 +50,6 @@ export interface ManagerCounters {
   staleResults: number
 }
 
-/** Jobs whose assignment is coming in parts. */
-const MAX_ASSEMBLING = 64
-/** Jobs that were forgotten a while ago, whose late results nobody wants. */
-const MAX_FORGOTTEN = 100_000
-
 export class DatacenterLeader {
   readonly #options: DatacenterLeaderOptions
   readonly #life: NodeLife
@@ -56,25 +57,20 @@ export class DatacenterLeader {
   readonly #term: LeaderTerm
   readonly #scheduler: JobScheduler
   readonly #workers: LeaderWorkers
-  readonly #jobs = new Map<string, ManagerJob>()
-  readonly #assembling: BoundedMap<string, PartCollector>
-  readonly #forgotten: BoundedMap<string, true>
+  readonly #jobs: LeaderJobs
+  readonly #broadcast: StateBroadcast | null
+  readonly #recovery: LeaderRecovery
   readonly #stats: WindowedStats
   readonly #early = new EarlyResults()
-  readonly #startedAt: number
-  #holding: Timer | undefined
-  #resumed = false
 
   constructor(options: DatacenterLeaderOptions) {
-    const { life, limits, datacenter } = options
+    const { life, limits, datacenter, state, peers } = options
     const { runtime, timing } = life
     this.#options = options
     this.#life = life
     this.#scope = life.scope.child(`leader of ${datacenter}`)
     this.#term = new LeaderTerm(life.nodeId, options.term)
-    this.#startedAt = runtime.clock.now()
-    this.#assembling = new BoundedMap({ ...runtime, maxEntries: MAX_ASSEMBLING, ttlMs: 10 * timing.rpcTimeoutMs })
-    this.#forgotten = new BoundedMap({ ...runtime, maxEntries: MAX_FORGOTTEN, ttlMs: timing.forgetNodeMs })
+    if (options.state?.leader != null) this.#term.heard(options.state.leader)
     this.#stats = new WindowedStats({
       ...runtime,
       windowMs: timing.statsWindowMs,
@@ -89,8 +85,24 @@ export class DatacenterLeader {
       scheduler: () => this.#scheduler,
       self: () => this.self(),
       onLeader: (leader) => this.#heard(leader),
+      minIncarnation: (workerId) => state?.workers.get(workerId)?.incarnation ?? 0,
       onRegistered: (workerId) => options.onWorkerRegistered(workerId),
-      onLost: (workerId, why) => options.onWorkerLost(workerId, why),
+      onLost: (workerId, why) => {
+        state?.workerLost(workerId)
+        options.onWorkerLost(workerId, why)
+      },
+    })
+    this.#jobs = new LeaderJobs({
+      life,
+      datacenter,
+      signal: this.#scope.signal,
+      state,
+      retain: options.retain,
+      scheduler: () => this.#scheduler,
+      self: () => this.self(),
+      acknowledge: (workerId, ref) => this.#workers.get(workerId)?.acknowledge(ref),
+      onRecovered: () => this.#recovery.recovered(),
+      onAccepted: (jobId) => this.#accepted(jobId),
     })
     this.#scheduler = new JobScheduler({
       ...runtime,
@@ -105,7 +117,10 @@ export class DatacenterLeader {
           if (options.leads()) this.#workers.dispatch(dispatch)
         },
         abort: ({ key, fence, workerId, reason }) => this.#workers.get(workerId)?.abort(key, fence, reason),
-        jobChanged: (snapshot) => this.#jobs.get(snapshot.jobId)?.progress(snapshot),
+        jobChanged: (snapshot) => {
+          this.#jobs.get(snapshot.jobId)?.progress(snapshot)
+          state?.jobProgressed(snapshot)
+        },
         jobFinished: (result) => this.#jobFinished(result),
       },
     })
@@ -114,6 +129,25 @@ export class DatacenterLeader {
       await runtime.clock.sleep(timing.recoveryMs, signal)
       this.#early.close()
     })
+    this.#recovery = new LeaderRecovery({
+      life,
+      scope: this.#scope,
+      datacenter,
+      state,
+      scheduler: this.#scheduler,
+      self: () => this.self(),
+      peers,
+      isRegistered: (workerId) => this.#workers.get(workerId) !== undefined,
+      hasJob: (jobId) => this.#jobs.get(jobId) !== undefined,
+      submit: (job) => this.#jobs.submit(job),
+      onOver: () => this.#tellPeers(),
+    })
+    this.#broadcast =
+      state === null
+        ? null
+        : new StateBroadcast({ life, state, signal: this.#scope.signal, self: () => this.self(), peers })
+    state?.lead(this.self(), () => this.#broadcast?.wake())
+    this.#recovery.begin()
   }
 
   get term(): number {
@@ -138,16 +172,24 @@ export class DatacenterLeader {
 
   /** Nothing it dispatched is aborted: workers carry it to the next leader. */
   close(): void {
-    this.#holding?.cancel()
+    this.#options.state?.follow()
+    this.#broadcast?.stop()
+    this.#recovery.stop()
     this.#scheduler.stop()
     this.#workers.close()
-    for (const job of this.#jobs.values()) job.close()
+    this.#jobs.close()
     void this.#scope.stop() // never rejects
   }
 
   register(request: RequestOf<typeof workerRegister>) {
     this.#heard(request.leader)
-    return this.#workers.register(request)
+    const answer = this.#workers.register(request)
+    if (answer.ok) {
+      const { workerId, incarnation, address } = request
+      this.#options.state?.workerRegistered({ workerId, incarnation, address })
+      this.#recovery.registered(workerId)
+    }
+    return answer
   }
 
   status(leader: LeaderRef | undefined, managers: number) {
@@ -157,14 +199,43 @@ export class DatacenterLeader {
   }
 
   forget(jobIds: readonly string[]) {
-    const known = jobIds.filter((jobId) => this.#jobs.has(jobId))
-    for (const jobId of known) this.#forget(jobId)
-    return { ok: true as const, known: known.length }
+    return { ok: true as const, known: this.#jobs.forget(jobIds) }
+  }
+
+  assign(request: RequestOf<typeof jobAssign>) {
+    this.#heard(request.leader)
+    return this.#jobs.assign(request)
+  }
+
+  cancel(request: RequestOf<typeof jobCancel>) {
+    return this.#jobs.cancel(request)
+  }
+
+  /** What its workers have offered too early counts now. */
+  #accepted(jobId: string): void {
+    this.#recovery.assigned(jobId)
+    for (const { result, workerId } of this.#early.take(jobId)) {
+      const worker = this.#workers.get(workerId)
+      if (worker !== undefined) this.#result(worker, result)
+    }
+    this.#options.counters.accepted++
+  }
+
+  #jobFinished(result: DcJobResult): void {
+    this.#jobs.finished(result, this.#stats.finish(result.jobId))
+    this.#options.onJobFinished(result)
+  }
+
+  #tellPeers(): void {
+    const { state } = this.#options
+    if (state === null) return
+    this.#scope.every('state', WHOLE_MS, () => this.#broadcast?.whole(), { immediate: true })
   }
 
   /** Somebody followed an earlier leader whose term is not below this one. */
   #heard(leader: LeaderRef | undefined): void {
     if (!this.#options.leads() || !this.#term.heard(leader)) return
+    this.#options.state?.rise(this.self())
     this.#options.onTerm(this.#term.current)
   }
 
@@ -215,7 +286,7 @@ export class DatacenterLeader {
         return
       case 'unknown':
         // A job that is still to be assigned will want it; of one that was forgotten nobody does.
-        if (job !== undefined || this.#forgotten.has(jobOf(key))) worker.acknowledge({ key, fence })
+        if (job !== undefined || this.#jobs.hadOnce(jobOf(key))) worker.acknowledge({ key, fence })
         else this.#early.add(result, worker.workerId)
     }
   }
@@ -227,7 +298,7 @@ export class DatacenterLeader {
     workerId: string,
     incarnation: number,
   ): void {
-    if (!this.#jobs.has(jobId)) return
+    if (this.#jobs.get(jobId) === undefined) return
     const sketches: Record<string, QuantileSketch> = {}
     for (const [name, wire] of Object.entries(values)) sketches[name] = sketchFromWire(wire)
     const source = `${workerId}@${incarnation}`
@@ -240,157 +311,4 @@ export class DatacenterLeader {
       this.#jobs.get(jobId)?.windows(windows)
     }
   }
-
-  // ---- jobs
-
-  assign(request: RequestOf<typeof jobAssign>) {
-    const { jobId, owner, recovered, leader, part } = request
-    this.#heard(leader)
-    const known = this.#jobs.get(jobId)
-    if (known !== undefined) {
-      if (owner.fence < known.owner.fence)
-        return refuse('STALE_FENCE', `${jobId} is owned under fence ${known.owner.fence}`, { owner: known.owner })
-      known.owner = owner
-      return { ok: true as const, leader: this.self(), known: true }
-    }
-    if (part === undefined) return { ok: true as const, leader: this.self(), known: false }
-
-    let collector = this.#assembling.get(jobId)
-    if (collector === undefined) this.#assembling.set(jobId, (collector = new PartCollector()))
-    const whole = collector.add(part)
-    if (whole === null) return { ok: true as const, leader: this.self(), known: false }
-    this.#assembling.delete(jobId)
-    const refusal = this.#accept(assignmentCodec.decode(whole), owner, recovered)
-    return refusal ?? { ok: true as const, leader: this.self(), known: true }
-  }
-
-  #accept({ spec, settled, plans }: Assignment, owner: LeaderlessOwner, recovered: boolean): Refusal | null {
-    const { jobId } = spec
-    if (recovered) this.#holdForWorkers()
-    const retried = spec.workflows.filter(({ attempts = 1 }) => attempts > 1).map(({ id }) => id)
-    const job = this.#managerJob(jobId, owner, new Set(retried))
-    this.#jobs.set(jobId, job) // before it is submitted: the scheduler may have something to tell at once
-    try {
-      this.#scheduler.submit(withoutUndefined(spec), { results: settled, plans })
-    } catch (error) {
-      this.#jobs.delete(jobId)
-      job.close()
-      if (error instanceof LimitError)
-        return refuse('OVERLOADED', error.message, { retryAfterMs: this.#life.timing.heartbeatMs })
-      if (HsError.is(error)) return refuse('INVALID_JOB', error.message)
-      throw error
-    }
-    this.#forgotten.delete(jobId)
-    for (const { result, workerId } of this.#early.take(jobId)) {
-      const worker = this.#workers.get(workerId)
-      if (worker !== undefined) this.#result(worker, result)
-    }
-    this.#options.counters.accepted++
-    return null
-  }
-
-  #managerJob(jobId: string, owner: LeaderlessOwner, retried: ReadonlySet<string>): ManagerJob {
-    const { peer, runtime, timing, reporter, label } = this.#life
-    const { clock, random } = runtime
-    return new ManagerJob({
-      jobId,
-      owner,
-      retried,
-      datacenter: this.#options.datacenter,
-      peer,
-      clock,
-      random,
-      timing,
-      signal: this.#scope.signal,
-      leader: () => this.self(),
-      onAcknowledged: (workerId, ref) => this.#workers.get(workerId)?.acknowledge(ref),
-      onRefused: (refusal) => this.#reportRefused(jobId, refusal),
-      onDelivered: () => this.#delivered(jobId),
-      onAbandoned: () => this.#forget(jobId),
-      onError: (error) => reporter.report(`${label}.report`, error, { jobId }),
-    })
-  }
-
-  #reportRefused(jobId: string, { code, owner }: Refusal): void {
-    const job = this.#jobs.get(jobId)
-    if (job !== undefined && owner !== undefined && owner.fence > job.owner.fence) job.owner = owner
-    this.#life.runtime.logger.debug('a report was refused', { jobId, code })
-  }
-
-  /**
-   * A job that was assigned to an earlier leader: workers that still run it must have had the time to say so, or its
-   * shards would run twice.
-   */
-  #holdForWorkers(): void {
-    if (this.#resumed || this.#holding !== undefined) return
-    const { runtime, timing } = this.#life
-    const leftMs = this.#startedAt + timing.recoveryMs - runtime.clock.now()
-    if (leftMs <= 0) return
-    this.#scheduler.hold()
-    this.#holding = runtime.clock.setTimer(leftMs, () => {
-      this.#resumed = true
-      this.#scheduler.resume()
-    })
-  }
-
-  cancel({ jobId, workflowId, reason, fence }: RequestOf<typeof jobCancel>) {
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return refuse('JOB_NOT_FOUND', `${this.#life.id} does not have ${jobId}`)
-    if (fence !== undefined && fence < job.owner.fence)
-      return refuse('STALE_FENCE', `${jobId} is owned under fence ${job.owner.fence}`, { owner: job.owner })
-    const { status } = this.#scheduler.cancel(jobId, {
-      ...(workflowId !== undefined && { workflowId }),
-      ...(reason !== undefined && { reason }),
-    })
-    switch (status) {
-      case 'unknown-job':
-        return refuse('JOB_NOT_FOUND', `${this.#life.id} does not have ${jobId}`)
-      case 'unknown-workflow':
-        return refuse('INVALID_JOB', `${jobId} has no step ${workflowId ?? ''}`)
-      default:
-        return { ok: true as const, status }
-    }
-  }
-
-  #jobFinished(result: DcJobResult): void {
-    const windows = this.#stats.finish(result.jobId)
-    const job = this.#jobs.get(result.jobId)
-    job?.finish(result, windows)
-    this.#options.onJobFinished(result)
-    if (job?.forgetWhenOver === true) this.#forget(result.jobId)
-  }
-
-  /** The gate has everything: what is left serves only those who ask again. */
-  #delivered(jobId: string): void {
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return
-    const { completedMs, failedMs } = this.#options.retain
-    const status = this.#scheduler.job(jobId)?.status
-    const retainMs = status === 'completed' ? completedMs : failedMs
-    job.retention = this.#life.runtime.clock.setTimer(retainMs, () => this.#forget(jobId))
-  }
-
-  #forget(jobId: string): void {
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return
-    if (!job.over) {
-      job.forgetWhenOver = true
-      this.#scheduler.cancel(jobId, { reason: 'its gate has given it up' })
-      return
-    }
-    job.close()
-    this.#jobs.delete(jobId)
-    this.#forgotten.set(jobId, true)
-    this.#scheduler.forget(jobId)
-  }
-}
-
-type LeaderlessOwner = RequestOf<typeof jobAssign>['owner']
-
-function jobOf(key: string): string {
-  return parseShardKey(key).jobId
-}
-
-function withoutUndefined(spec: Assignment['spec']): Parameters<JobScheduler['submit']>[0] {
-  return spec as Parameters<JobScheduler['submit']>[0]
 }

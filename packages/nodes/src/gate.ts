@@ -378,7 +378,9 @@ export class Gate implements Node {
     if (target === undefined || link === undefined) return { ok: true as const, acknowledged: [], abandon: true }
     if (!link.heard(leader)) return refuse('NOT_LEADER', `${datacenter} is led under a higher term`)
     const acknowledged = settled.map(({ key, fence }) => ({ key, fence }))
-    if (job.over) return { ok: true as const, acknowledged, abandon: false }
+    // A new leader that has nothing to tell asks whether the job is wanted.
+    const isQuestion = settled.length === 0 && windows.length === 0 && progress === undefined && final === undefined
+    if (job.over) return { ok: true as const, acknowledged, abandon: isQuestion }
 
     const before = target.duplicates
     for (const [workflowId, status] of target.settle(settled)) job.ring.addOutcome(workflowId, datacenter, status)

@@ -26,6 +26,8 @@ export interface JobReportsOptions {
   leader(): LeaderRef
   owner(): JobOwner
   onAcknowledged(ref: ExecutionRef): void
+  /** The gate has this result. */
+  onTaken(result: ShardResultWire): void
   onRefused(refusal: Refusal): void
   /** The gate has all of the final result. */
   onDelivered(): void
@@ -216,7 +218,11 @@ export class JobReports {
     if (progress !== null && this.#progress === progress) this.#progress = null
     this.#windows.splice(0, windows.length)
     for (const ref of acknowledged) {
-      if (this.#settled.get(ref.key)?.fence === ref.fence) this.#settled.delete(ref.key)
+      const result = this.#settled.get(ref.key)
+      if (result?.fence === ref.fence) {
+        this.#settled.delete(ref.key)
+        this.#options.onTaken(result)
+      }
       this.#options.onAcknowledged(ref)
     }
     if (final === null || this.#final === null) return

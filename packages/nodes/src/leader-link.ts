@@ -44,6 +44,9 @@ export class LeaderLink {
   #next = 0
   #failures = 0
   #searching = false
+  #trying = false
+  /** Somebody who says that it leads now: asked first. */
+  #hint: string | null = null
   #timer: Timer | undefined
 
   constructor(options: LeaderLinkOptions) {
@@ -67,12 +70,23 @@ export class LeaderLink {
   }
 
   /** The leader does not answer, or says that it is none: the search begins anew. */
-  lost(why: unknown): void {
+  lost(asked: LeaderRef, why: unknown): void {
     const leader = this.#leader
-    if (leader === null) return
+    if (leader?.id !== asked.id) return
     this.#leader = null
     this.#options.onLost(leader, why)
     this.search()
+  }
+
+  /** Another one leads now. */
+  called(leader: LeaderRef): void {
+    if (leader.term <= this.term || this.#options.signal.aborted) return
+    this.#hint = leader.address
+    if (this.#leader !== null) this.lost(this.#leader, 'another one leads')
+    else if (this.#searching && !this.#trying) {
+      this.#timer?.cancel()
+      this.#attempt()
+    }
   }
 
   /** An answer of the leader says under which term it leads now. */
@@ -87,13 +101,16 @@ export class LeaderLink {
   }
 
   #attempt(): void {
+    this.#trying = true
     this.#tryManagers().then(
       (attempt) => {
+        this.#trying = false
         if (this.#options.signal.aborted) return
         if (attempt === 'found') this.#searching = false
         else this.#retry(attempt)
       },
       (error) => {
+        this.#trying = false
         if (this.#options.signal.aborted) return
         this.#options.onError(error)
         this.#retry('failed')
@@ -105,14 +122,16 @@ export class LeaderLink {
     this.#failures++
     if (attempt === 'refused') this.#failures = Math.min(this.#failures, MAX_REFUSALS)
     const { clock, random } = this.#options
-    this.#timer = clock.setTimer(fullJitterMs(BACKOFF, this.#failures, random), () => this.#attempt())
+    const waitMs = this.#hint === null ? fullJitterMs(BACKOFF, this.#failures, random) : 0
+    this.#timer = clock.setTimer(waitMs, () => this.#attempt())
   }
 
   /** One manager, and whom it points to. */
   async #tryManagers(): Promise<Attempt> {
     const { managers, peer, signal, onFound } = this.#options
-    let address = managers[this.#next % managers.length] ?? ''
-    this.#next++
+    let address = this.#hint ?? managers[this.#next % managers.length] ?? ''
+    if (this.#hint === null) this.#next++
+    this.#hint = null
     for (let hop = 0; hop <= MAX_HINTS; hop++) {
       const request = { ...this.#options.registration(), ...(this.#followed && { leader: this.#followed }) }
       const answer = await peer.ask(address, workerRegister, request, { signal }).catch((error: unknown) => {

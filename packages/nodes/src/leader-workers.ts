@@ -17,6 +17,8 @@ export interface LeaderWorkersOptions {
   self(): LeaderRef
   /** A worker has followed somebody else. */
   onLeader(leader: LeaderRef): void
+  /** The latest life of a worker that managers know. */
+  minIncarnation(workerId: string): number
   onRegistered(workerId: string): void
   onLost(workerId: string, why: string): void
 }
@@ -42,7 +44,7 @@ export class LeaderWorkers {
   }
 
   register(request: RequestOf<typeof workerRegister>) {
-    const { life, maxWorkers, scheduler, self, onRegistered } = this.#options
+    const { life, maxWorkers, scheduler, self, onRegistered, minIncarnation } = this.#options
     const { workerId, incarnation, address, datacenter, cores, workflows, running, undelivered } = request
     if (datacenter !== this.#options.datacenter)
       return refuse('UNAUTHORIZED', `${life.id} leads ${this.#options.datacenter}, not ${datacenter}`)
@@ -51,7 +53,7 @@ export class LeaderWorkers {
       return refuse('OVERLOADED', `${life.id} has all the workers that it takes`, {
         retryAfterMs: life.timing.heartbeatMs,
       })
-    if (known !== undefined && incarnation < known.incarnation)
+    if (incarnation < Math.max(known?.incarnation ?? 0, minIncarnation(workerId)))
       return refuse('STALE_FENCE', `a later life of ${workerId} has registered`)
     const isNew = known?.incarnation !== incarnation || known.address !== address
     if (isNew) {

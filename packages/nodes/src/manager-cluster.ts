@@ -79,6 +79,13 @@ export class ManagerCluster {
     return this.#cluster.size
   }
 
+  /** Addresses of the others that are there. */
+  get peers(): string[] {
+    return this.#cluster
+      .members()
+      .flatMap(({ name, rpcAddress }) => (name === this.#cluster.local.name ? [] : rpcAddress))
+  }
+
   /** Whether this one leads at this very moment. */
   get leads(): boolean {
     return this.#election.isLeader

@@ -38,6 +38,8 @@ export class ManagerJob {
   readonly jobId: string
   readonly reports: JobReports
   owner: JobOwner
+  /** Whether its owner has assigned it to this leader. */
+  confirmed = true
   /** Set when it is over: forgets it after a while. */
   retention: Timer | undefined
   /** Its gate has forgotten it: so does this datacenter, as soon as it is over. */

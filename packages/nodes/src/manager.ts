@@ -6,7 +6,9 @@ import { deepFreeze, parseOptions, TypedEmitter, type Disk } from '@hs/core'
 import type { DcJobResult, JobSchedulerOptions } from '@hs/jobs'
 import * as z from 'zod'
 import { DatacenterLeader, type ManagerCounters } from './datacenter-leader.js'
+import { DatacenterState } from './datacenter-state.js'
 import { ManagerCluster } from './manager-cluster.js'
+import { ManagerPeers } from './manager-peers.js'
 import { NodeLife } from './node-life.js'
 import {
   nodeShape,
@@ -106,6 +108,8 @@ export class Manager implements Node {
   readonly #counters: ManagerCounters = { accepted: 0, workersLost: 0, staleResults: 0 }
   /** Null where this is the only one. */
   #cluster: ManagerCluster | null = null
+  /** What the managers know together; null where this is the only one. */
+  #state: DatacenterState | null = null
   /** Set while this one leads. */
   #leading: DatacenterLeader | undefined
 
@@ -164,7 +168,7 @@ export class Manager implements Node {
       isLeader: leader !== undefined,
       term: leader?.term ?? this.#cluster?.term ?? 0,
       managers: this.#cluster?.size ?? 1,
-      workers: leader?.workers ?? 0,
+      workers: leader?.workers ?? this.#state?.workers.size ?? 0,
       totalCores: scheduler?.totalCores ?? 0,
       freeCores: scheduler?.freeCores ?? 0,
       jobs: leader?.jobs ?? 0,
@@ -201,6 +205,8 @@ export class Manager implements Node {
       this.#lead(1)
       return
     }
+    this.#state = new DatacenterState()
+    new ManagerPeers(this.#life, this.#state, () => this.#leader !== undefined).serve(peer)
     this.#cluster = new ManagerCluster({
       life: this.#life,
       cluster,
@@ -241,6 +247,8 @@ export class Manager implements Node {
       limits,
       retain,
       counters: this.#counters,
+      state: this.#state,
+      peers: () => this.#cluster?.peers ?? [],
       leads: () => !this.#life.over && this.#cluster?.leads !== false,
       onTerm: (risen) => this.events.emit('leaderChanged', { leaderId: this.id, term: risen }),
       onWorkerRegistered: (workerId) => this.events.emit('workerRegistered', workerId),

@@ -40,6 +40,9 @@ export class TargetAssignment {
   readonly #options: TargetAssignmentOptions
   readonly #wake: Condition
   #acceptedBy: LeaderRef | null = null
+  /** Who has got all of the assignment last: it may have accepted it, though its answer was lost. */
+  #offeredTo: string | null = null
+  #recovered = false
   /** All that is wanted; how many of them the leader that has the job was told. */
   readonly #cancellations: Cancellation[] = []
   #told = 0
@@ -120,7 +123,8 @@ export class TargetAssignment {
 
   async #assign(leader: LeaderRef, signal: AbortSignal): Promise<boolean> {
     const { jobId, peer, owner, link } = this.#options
-    const recovered = this.#acceptedBy !== null && this.#acceptedBy.id !== leader.id
+    this.#recovered ||= this.#offeredTo !== null && this.#offeredTo !== leader.id
+    const recovered = this.#recovered
     const seen = link.leader
     const request = { jobId, owner: owner(), recovered, ...(seen && { leader: seen }) }
     if (this.#acceptedBy !== null) {
@@ -128,6 +132,7 @@ export class TargetAssignment {
       if (!answer.ok) return this.#refused(answer.code, answer.message, answer.leader)
       if (answer.known) return this.#accepted(answer.leader)
     }
+    this.#offeredTo = leader.id
     for (const part of cut(this.#options.encode())) {
       if (this.#over) return true
       const answer = await peer.ask(leader.address, jobAssign, { ...request, part }, { signal })

@@ -176,7 +176,7 @@ export class WorkerReports {
         over ? {} : { signal },
       )
       if (!answer.ok) {
-        link.lost(answer)
+        link.lost(leader, answer)
         return
       }
       this.#outbox.splice(0, results.length)
@@ -190,7 +190,7 @@ export class WorkerReports {
     } catch (error) {
       if (signal.aborted) return
       if (!isLinkFailure(error)) onError(error)
-      link.lost(error)
+      link.lost(leader, error)
     }
   }
 }

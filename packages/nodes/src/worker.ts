@@ -221,7 +221,10 @@ export class Worker implements Node {
       },
       onError: report('report'),
     })
-    peer.serve(workerPing, () => ({ ok: true, workerId: this.id, incarnation: this.#life.generation }))
+    peer.serve(workerPing, ({ leader }) => {
+      if (leader !== undefined) link.called(leader)
+      return { ok: true, workerId: this.id, incarnation: this.#life.generation }
+    })
     peer.serve(shardRun, ({ leader, dispatches }) => this.#run(leader, dispatches))
     peer.serve(shardAbort, ({ leader, aborts }) => this.#abort(leader, aborts))
     peer.serve(jobForget, ({ jobIds }) => this.#forget(jobIds))

@@ -81,7 +81,12 @@ export const workerReport = /* @__PURE__ */ (() =>
   ))()
 
 export const workerPing = /* @__PURE__ */ (() =>
-  method('worker.ping', 'critical', {}, { workerId: text(), incarnation: natural() }))()
+  method(
+    'worker.ping',
+    'critical',
+    { /** By a new leader, with whom the worker is to register. */ leader: leaderField().exactOptional() },
+    { workerId: text(), incarnation: natural() },
+  ))()
 
 const admission = () =>
   z.enum(['run', 'duplicate', 'stale', 'superseded', 'busy', 'unknown-workflow', 'malformed', 'stopping'])

@@ -2,6 +2,7 @@
 import type { MessagePriority } from '@hs/core'
 import { gateStatus, jobCancel, jobSubmit, jobWatch } from './client-gate.js'
 import { jobAssign, jobForget, jobReport, managerStatus } from './gate-manager.js'
+import { managerState, managerSync } from './manager-manager.js'
 import { shardAbort, shardRun, workerPing, workerRegister, workerReport } from './manager-worker.js'
 
 const methods = () => [
@@ -13,6 +14,8 @@ const methods = () => [
   jobReport,
   jobForget,
   managerStatus,
+  managerState,
+  managerSync,
   workerRegister,
   workerReport,
   workerPing,
