@@ -68,7 +68,7 @@ module.exports = {
       name: 'testing-stays-in-tests',
       severity: 'error',
       from: { path: '^packages/[^/]+/src/', pathNot: '/src/testing/|^packages/sim/' },
-      to: { path: '^packages/core/src/testing/' },
+      to: { path: '^packages/(core|crdt)/src/testing/' },
     },
     {
       name: 'sources-import-no-tests',

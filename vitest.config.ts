@@ -7,7 +7,7 @@ export default defineConfig({
   resolve: {
     // Tests run against the sources, so they need no build.
     alias: [
-      { find: /^@hs\/core\/(testing|node)$/, replacement: source('core/src/$1/index.ts') },
+      { find: /^@hs\/([a-z-]+)\/(testing|node)$/, replacement: source('$1/src/$2/index.ts') },
       { find: /^@hs\/([a-z-]+)$/, replacement: source('$1/src/index.ts') },
     ],
   },
