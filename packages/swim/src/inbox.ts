@@ -101,7 +101,10 @@ export class Inbox {
     switch (reader.kind) {
       case PING:
         if (!isFor(reader, this.#state.self.name)) return
-        if (sender !== undefined) return outbox.ack(from, reader.sequence, false, sender)
+        if (sender !== undefined) {
+          const { self } = this.#state
+          return outbox.ack(from, reader.sequence, false, sender, this.#hasRefuted(reader) ? self : undefined)
+        }
         return outbox.ack(from, reader.sequence, true, undefined, this.#successorOf(reader))
       case ACK:
         return this.#acked(reader, from, sender, nowMs)
@@ -156,6 +159,21 @@ export class Inbox {
         ? source
         : this.#state.table.getBytes(reader.bytes, reader.senderAt, reader.senderLength)
     return sender?.generation === reader.generation ? sender : undefined
+  }
+
+  /**
+   * Whether the sender accuses this node of what it has refuted, and gossip says so no more: all of it was lost on the
+   * way there, so the answer has to say it.
+   */
+  #hasRefuted(reader: PacketReader): boolean {
+    const { self } = this.#state
+    if (self.item !== undefined) return false
+    for (let i = 0; i < reader.recordCount; i++) {
+      if (reader.recordRank[i] === ALIVE || reader.recordGeneration[i] !== self.generation) continue
+      if ((reader.recordIncarnation[i] as number) >= self.incarnation) continue
+      if (isAscii(reader.bytes, reader.recordNameAt(i), reader.recordNameLength(i), self.name)) return true
+    }
+    return false
   }
 
   /** An active process of the sender's name that is later than the sender: nobody else would tell it. */

@@ -252,6 +252,23 @@ describe('Refutation and the Buddy System (SWIM-8, SWIM-16)', () => {
     await lab.stop()
   })
 
+  it('who hears again what it has refuted says so, though gossip of that is over (bystanders, seed 224)', async () => {
+    const lab = new Lab()
+    const [a, b] = await lab.together(2)
+    if (a === undefined || b === undefined) throw new Error('two members are together')
+    const events = watch(a)
+    // Of all that b says about its new incarnation nothing arrives.
+    b.setMeta({ zone: 'eu' })
+    lab.passes = () => false
+    await lab.until(() => events.length > 0)
+    expect([a.member('n1')?.incarnation, b.local.incarnation, b.snapshot().queued]).toEqual([0, 1, 0])
+    lab.passes = (_from, _to, kind) => kind === 'datagram'
+    await lab.until(() => events.length > 1)
+    expect(events.map(([name]) => name)).toEqual(['memberSuspected', 'memberRecovered', 'memberUpdated'])
+    expect(a.member('n1')).toMatchObject({ status: 'alive', incarnation: 1, meta: { zone: 'eu' } })
+    await lab.stop()
+  })
+
   it('a member that was suspected once is suspected anew on its new incarnation only', async () => {
     const lab = new Lab()
     const all = await lab.together(4, { rpcProbe: false })
