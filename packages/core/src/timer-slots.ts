@@ -23,6 +23,8 @@ const LEVELS = 9
 
 /** What `first()` says when all slots are free: greater than any slot. */
 export const NO_SLOT = LEVELS * SLOTS_PER_LEVEL
+/** How many items of a slot are looked at to tell when the first is due. */
+const MAX_LOOKED_AT = 4
 /** No id. */
 export const NONE = 0
 
@@ -137,6 +139,21 @@ export class TimerSlots<T> {
     const digit = slot % SLOTS_PER_LEVEL
     if (level < LOW_LEVELS) return this.#high * HIGH_UNIT + withDigit(this.#low, level, digit)
     return withDigit(this.#high, level - LOW_LEVELS, digit) * HIGH_UNIT
+  }
+
+  /** The first tick at which an item of an occupied slot is due, if that is found quickly; else `startOf`. */
+  firstIn(slot: number): number {
+    const records = this.#records
+    const ring = ringOf(slot)
+    let first = Infinity
+    let id = records[ring] as number
+    for (let i = 0; id !== ring; i++) {
+      if (i === MAX_LOOKED_AT) return this.startOf(slot)
+      const high = (records[id + HIGH_AND_SLOT] as number) >>> SLOT_BITS
+      first = Math.min(first, high * HIGH_UNIT + (records[id + LOW] as number))
+      id = records[id] as number
+    }
+    return first
   }
 
   /** Moves on to `tick`. Only right if no occupied slot starts at or before it. */

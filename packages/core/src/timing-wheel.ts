@@ -12,6 +12,7 @@ import { ClosedError, HsError } from './errors.js'
 import { parseOptions } from './options.js'
 import { runtimeShape, type RuntimeOptions } from './runtime.js'
 import { NO_SLOT, NONE, TimerSlots } from './timer-slots.js'
+import { whenRejected } from './when-rejected.js'
 
 /** 366 days, in milliseconds. */
 const MAX_DELAY_MS = 366 * 86_400_000
@@ -57,11 +58,7 @@ export class TimingWheel {
     const { tickMs, onError, ...runtime } = parseOptions(optionsSchema(), options, 'TimingWheel')
     const reporter = new ErrorReporter(onError === undefined ? runtime : { ...runtime, onError })
     this.tickMs = tickMs
-    this.#engine = new Engine(
-      runtime.clock,
-      tickMs,
-      reporter.guard('TimingWheel', (fn: () => void) => fn()),
-    )
+    this.#engine = new Engine(runtime.clock, tickMs, (error) => reporter.report('TimingWheel', error))
   }
 
   /** Timers that will still fire. */
@@ -126,22 +123,24 @@ class Engine {
   fired = 0
   readonly #clock: Clock
   readonly #tickMs: number
-  readonly #run: (fn: () => void) => void
+  readonly #report: (error: unknown) => void
   readonly #wake = () => this.#pass()
   /** When tick 0 was. */
   readonly #originMs: number
   /** From this time on the tick reached lies in the past, and may be moved if nothing is due. */
   #staleFromMs: number
-  /** The clock's one timer, and the slot and time that it is aimed at; nothing: `NO_SLOT`, `Infinity`. */
+  /** The clock's one timer, and the slot that it is aimed at and when that begins; nothing: `NO_SLOT`, `Infinity`. */
   #alarm: Timer | undefined
   #aim = NO_SLOT
   #aimMs = Infinity
+  /** When the timer fires. */
+  #alarmMs = Infinity
   #stopped = false
 
-  constructor(clock: Clock, tickMs: number, run: (fn: () => void) => void) {
+  constructor(clock: Clock, tickMs: number, report: (error: unknown) => void) {
     this.#clock = clock
     this.#tickMs = tickMs
-    this.#run = run
+    this.#report = report
     this.#originMs = clock.now()
     this.#staleFromMs = this.#originMs + tickMs
   }
@@ -154,11 +153,11 @@ class Engine {
     if (id === NONE) {
       entry.id = this.slots.add(entry, tick)
       this.scheduled++
-      this.#aimAtMost(this.slots.slotOf(entry.id))
+      this.#aimAtMost(this.slots.slotOf(entry.id), tick)
       return
     }
     const left = this.slots.take(id)
-    this.#aimAtMost(this.slots.put(id, tick))
+    this.#aimAtMost(this.slots.put(id, tick), tick)
     this.#aimBeyond(left)
   }
 
@@ -211,9 +210,17 @@ class Engine {
     if (!this.#stopped) this.#aimAt(this.slots.first())
   }
 
-  /** A slot was entered: aims at it if it comes before the aim. */
-  #aimAtMost(slot: number): void {
-    if (slot < this.#aim) this.#aimAt(slot)
+  #run(fn: () => unknown): void {
+    try {
+      whenRejected(fn(), this.#report)
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+
+  /** A slot was entered for a tick: aims at it if that comes before the aim. */
+  #aimAtMost(slot: number, tick: number): void {
+    if (slot < this.#aim || (slot === this.#aim && this.#boundary(tick) < this.#alarmMs)) this.#aimAt(slot)
   }
 
   /** A slot was left: aims at the next one if it was the aim and is free now. */
@@ -230,7 +237,9 @@ class Engine {
       return
     }
     this.#aimMs = this.#boundary(this.slots.startOf(slot))
-    this.#alarm = this.#clock.setTimer(this.#aimMs - this.#clock.now(), this.#wake)
+    // Not at the slot's start if that can be told: of a coarse one nothing may be due for long.
+    this.#alarmMs = this.#boundary(this.slots.firstIn(slot))
+    this.#alarm = this.#clock.setTimer(this.#alarmMs - this.#clock.now(), this.#wake)
   }
 
   #boundary(tick: number): number {

@@ -217,6 +217,22 @@ describe('TimingWheel: the one timer of the clock (CORE-30)', () => {
     expect(clock.nextTimerAt).toBe(300)
   })
 
+  it('wakes up when a timer is due and not before, though it waits with few others where many would fit', () => {
+    const { clock, wheel, fired, note, wakeUps } = setUp()
+    wheel.schedule(990, note('later'))
+    expect(clock.nextTimerAt).toBe(990)
+    const sooner = wheel.schedule(970, note('sooner'))
+    expect(clock.nextTimerAt).toBe(970)
+    clock.advance(965)
+    // The slot that holds both has begun; whoever comes now is found before them all the same.
+    wheel.schedule(1, note('first'))
+    expect(clock.nextTimerAt).toBe(970)
+    sooner.reschedule(15)
+    clock.advance(100)
+    expect(fired.map(({ name }) => name)).toEqual(['first', 'sooner', 'later'])
+    expect(wakeUps()).toBe(3)
+  })
+
   it('sleeps through an idle hour but for a handful of wake-ups', () => {
     const { clock, wheel, fired, note, wakeUps } = setUp()
     wheel.schedule(3_600_000, note('hourly'))

@@ -4,7 +4,7 @@
  * delivered or dropped: sent + duplicated = delivered + all dropped + inFlight.
  */
 
-import { copyBytes } from './copy-bytes.js'
+import { copyBytes } from '@hs/core/testing'
 import { DatagramEvent } from './datagram-event.js'
 import { hashBytes } from './hash.js'
 import type { Incarnation } from './incarnation.js'

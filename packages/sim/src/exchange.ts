@@ -4,7 +4,7 @@
  */
 
 import { HsError, unwatchAbort, watchAbort, type RpcHandler, type Timer, type TransportError } from '@hs/core'
-import { copyBytes } from './copy-bytes.js'
+import { copyBytes } from '@hs/core/testing'
 import { hashBytes, hashText } from './hash.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'

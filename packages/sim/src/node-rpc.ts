@@ -1,7 +1,7 @@
 /** The RPC transport of a node: core's contract, on the streams of the simulated network. */
 
 import type { RpcHandler, RpcRequestOptions, RpcTransport } from '@hs/core'
-import { copyBytes } from './copy-bytes.js'
+import { copyBytes } from '@hs/core/testing'
 import { Exchange, type Reply } from './exchange.js'
 import type { Incarnation } from './incarnation.js'
 import type { Link } from './link.js'

@@ -1,4 +1,5 @@
 export type { ConformanceCase, Fixture } from './conformance.js'
+export { copyBytes } from './copy-bytes.js'
 export { datagramConformance } from './datagram-conformance.js'
 export { diskConformance } from './disk-conformance.js'
 export { MemoryDisk } from './memory-disk.js'

@@ -9,13 +9,15 @@
 
 import * as z from 'zod'
 import { parseAddress } from '../address.js'
-import { checkMessage } from '../arguments.js'
+import { checkFunction, checkMessage } from '../arguments.js'
 import type { Clock } from '../clock.js'
 import { ErrorReporter } from '../error-reporter.js'
 import { HsError, TransportError } from '../errors.js'
 import { parseOptions } from '../options.js'
 import { runtimeShape, type RuntimeOptions } from '../runtime.js'
 import type { DatagramTransport, RpcTransport } from '../transport.js'
+import { whenRejected } from '../when-rejected.js'
+import { copyBytes } from './copy-bytes.js'
 import { MemoryRpc } from './memory-rpc.js'
 
 /** As over UDP and IPv4. */
@@ -108,7 +110,9 @@ class MemoryDatagram implements DatagramTransport {
   readonly maxMessageBytes = MAX_DATAGRAM_BYTES
   readonly #wire: MemoryWire
   readonly #network: Map<string, MemoryDatagram>
-  #handler: ((from: string, bytes: Uint8Array) => void) | undefined
+  readonly #report = (error: unknown) =>
+    this.#wire.reporter.report('MemoryNetwork.onMessage', error, { address: this.address })
+  #handler: ((from: string, bytes: Uint8Array) => unknown) | undefined
   #closed = false
 
   constructor(address: string, wire: MemoryWire, network: Map<string, MemoryDatagram>) {
@@ -119,7 +123,8 @@ class MemoryDatagram implements DatagramTransport {
 
   send(to: string, bytes: Uint8Array): void {
     if (this.#closed) throw new TransportError('CLOSED', `${this.address} is closed`, { notExecuted: true })
-    this.#wire.checkAddress(to)
+    const holder = this.#network.get(to)
+    if (holder === undefined) this.#wire.checkAddress(to)
     checkMessage(bytes)
     if (bytes.length > MAX_DATAGRAM_BYTES) {
       throw new TransportError(
@@ -128,16 +133,25 @@ class MemoryDatagram implements DatagramTransport {
         { notExecuted: true },
       )
     }
-    const copy = bytes.slice()
-    this.#wire.carry(() => this.#network.get(to)?.deliver(this.address, copy))
+    const copy = copyBytes(bytes)
+    this.#wire.carry(() => {
+      // Whoever holds the address when it arrives, which is who held it before, unless that is closed.
+      const receiver = holder === undefined || holder.#closed ? this.#network.get(to) : holder
+      receiver?.deliver(this.address, copy)
+    })
   }
 
   onMessage(fn: (from: string, bytes: Uint8Array) => void): void {
-    this.#handler = this.#wire.reporter.guard('MemoryNetwork.onMessage', fn, { address: this.address })
+    checkFunction('MemoryNetwork.onMessage', fn)
+    this.#handler = fn
   }
 
   deliver(from: string, bytes: Uint8Array): void {
-    this.#handler?.(from, bytes)
+    try {
+      whenRejected(this.#handler?.(from, bytes), this.#report)
+    } catch (error) {
+      this.#report(error)
+    }
   }
 
   async close(): Promise<void> {
