@@ -232,7 +232,10 @@ export class Membership {
     const { passing } = record
     const suspicion = passing?.suspicion
     if (suspicion === undefined || !suspicion.confirm(accuser)) return
-    this.#state.reschedule(passing?.timer, Math.max(0, suspicion.dueMs - this.#state.clock.now()))
+    const now = this.#state.clock.now()
+    // What is due only by this word was not due before it, so nobody slept over it.
+    if (suspicion.dueMs < now) suspicion.putOff(now)
+    this.#state.reschedule(passing?.timer, suspicion.dueMs - now)
     this.#passOnAccusation(record, suspicion, accuser, bytes)
   }
 

@@ -335,6 +335,21 @@ describe('Local health and stalls (SWIM-17, SWIM-20)', () => {
     await lab.stop()
   })
 
+  it('a confirmation that brings a deadline into the past is no stall (well beside the dead, seed 3)', async () => {
+    let deaths = 0
+    for (let seed = 1; seed <= 12; seed++) {
+      const lab = new Lab(seed)
+      const [victim, ...survivors] = await lab.together(10)
+      if (victim === undefined) throw new Error('there is one to crash')
+      for (const survivor of survivors) survivor.events.on('memberDead', () => deaths++)
+      await lab.crash(victim)
+      await lab.run(20_000)
+      expect(survivors.filter((one) => one.snapshot().counters.stalls > 0 || one.localHealth > 0)).toEqual([])
+      await lab.stop()
+    }
+    expect(deaths).toBe(12 * 9)
+  })
+
   it('a process stopped for a minute, and one that is stopped again and again, kills nobody', async () => {
     const lab = new Lab()
     const all = await lab.together(8)
