@@ -1,15 +1,16 @@
 /**
- * `@hs/swim` against its peers: packets in process, whole clusters on virtual time, heap a known member, bytes of a
- * comparison of views. Only ratios within one run mean anything.
+ * `@hs/swim` against its peers: packets in process, heap a known member, bytes of a comparison of views, whole clusters
+ * on virtual time, load by the size of the cluster, the paper's formulas, processor time on sockets. Only ratios within
+ * one run mean anything; processor time on sockets needs a machine that is otherwise idle.
  * Flags: `--smoke` (does it run at all), `--only text` (workloads whose name contains it), `--json file`.
  */
-import { spawnSync } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { Vivaldi } from '@hs/swim'
 import { runBench, type Workload } from './harness.js'
-import { memoryPerMember } from './swim/memory.js'
 import { packetWorkloads } from './swim/packets.js'
-import { wholeCluster } from './swim/whole-cluster.js'
+import { Report } from './swim/report.js'
+import { sections } from './swim/sections.js'
 
 const { values: flags } = parseArgs({
   options: { smoke: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'string' } },
@@ -17,7 +18,6 @@ const { values: flags } = parseArgs({
 })
 const smoke = flags.smoke === true
 const isChosen = (name: string) => flags.only === undefined || name.includes(flags.only)
-const verdict = (isReached: boolean) => (smoke ? 'not judged at this size' : isReached ? 'reached' : 'MISSED')
 
 function coordinates(): Workload {
   const vivaldi = new Vivaldi()
@@ -49,45 +49,17 @@ function coordinates(): Workload {
   }
 }
 
+console.log(
+  'peers: swim 0.6.0 (npm; msgpack and farmhash replaced by msgpackr and farmhash-modern, which build on Node 20)',
+)
 const workloads = [...(await packetWorkloads()), coordinates()].filter(({ name }) => isChosen(name))
 if (workloads.length > 0) await runBench('@hs/swim', workloads)
 
-if (isChosen('heap')) {
-  // Once for the code itself, which the heap holds too.
-  await memoryPerMember(50)
-  const { members, bytesKnown, bytesContacted, syncBytes } = await memoryPerMember(smoke ? 50 : 1_000)
-  console.log(`heap a known member, ${members} members`)
-  console.log(`  none contacted: ${bytesKnown.toFixed(0)} B, goal 350 B: ${verdict(bytesKnown <= 350)}`)
-  console.log(`  all contacted: ${bytesContacted.toFixed(0)} B, goal 600 B: ${verdict(bytesContacted <= 600)}`)
-  console.log(`  two equal views compared: ${syncBytes} B, goal 1,024 B: ${verdict(syncBytes <= 1_024)}`)
-}
+const report = new Report(!smoke)
+for (const section of sections(smoke)) if (isChosen(section.name)) await section.run(report)
 
-const sizes: readonly (readonly [n: number, goal: number, restS: number])[] = smoke
-  ? [[10, 0, 5]]
-  : [
-      [100, 400, 300],
-      [1_000, 40, 20],
-      [2_000, 15, 5],
-    ]
-for (const [n, goal, restS] of sizes) {
-  if (!isChosen(`whole cluster of ${n}`)) continue
-  const whole = await wholeCluster(n, restS)
-  const { clusterSecondsPerSecond, togetherS, mostPackets, packetsPerMemberPeriod } = whole
-  const limit = Math.round(2 * n * Math.log2(n))
-  console.log(`whole cluster of ${n} on virtual time`)
-  console.log(
-    `  at rest: ${clusterSecondsPerSecond.toFixed(1)} cluster-seconds a second, goal ${goal}: ${verdict(clusterSecondsPerSecond >= goal)}`,
-  )
-  console.log(`  packets a member and period at rest: ${packetsPerMemberPeriod.toFixed(2)}`)
-  console.log(`  all started at once: together after ${togetherS} virtual s, goal 15 s: ${verdict(togetherS <= 15)}`)
-  console.log(`  packets a second meanwhile: at most ${mostPackets} of ${limit}: ${verdict(mostPackets <= limit)}`)
+if (flags.json !== undefined) {
+  const contests = workloads.length > 0 ? (JSON.parse(readFileSync(flags.json, 'utf8')) as object) : {}
+  writeFileSync(flags.json, `${JSON.stringify({ ...contests, figures: report.lines }, null, 2)}\n`)
 }
-
-if (!smoke && isChosen('memberlist')) {
-  const hasGo = spawnSync('go', ['version']).status === 0
-  console.log(
-    hasGo
-      ? 'memberlist is compared by bench/swim/memberlist, where golang-github-hashicorp-memberlist-dev is installed'
-      : 'memberlist is not compared: `go` is not installed',
-  )
-}
+if (!smoke) console.log(report.missed === 0 ? 'every bound reached' : `${report.missed} bound(s) missed`)

@@ -12,6 +12,9 @@ interface PeerSwim {
   membership: { start(): void; onUpdate(data: object): void }
   failureDetector: { swim: unknown; pingListener: unknown; tick(): void; start(): void }
   disseminator: { start(): void; getUpdatesUpTo(bytes: number): unknown[] }
+  bootstrap(hosts: readonly string[], done: (error?: Error) => void): void
+  members(): readonly unknown[]
+  leave(): void
 }
 
 type PeerModule = new (options: object) => PeerSwim
@@ -55,6 +58,31 @@ export async function npmSwim(known: number): Promise<Peer | undefined> {
   }
   return { pings: run(bare), pingsWithUpdates: run(full) }
 }
+
+/** One member on loopback UDP. Its timeouts have the proportions of ours: its own of 4 ms would see failures in noise. */
+export async function npmSwimMember(
+  port: number,
+  seedPort: number,
+  intervalMs: number,
+): Promise<{ known(): number; stop(): void }> {
+  const Swim = await load()
+  if (Swim === undefined) throw new Error('swim 0.6.0 does not load')
+  const swim = new Swim({
+    local: { host: `127.0.0.1:${port}` },
+    codec: 'msgpack',
+    interval: intervalMs,
+    pingTimeout: intervalMs / 2,
+    pingReqTimeout: intervalMs,
+    joinTimeout: 30_000,
+  })
+  const hosts = port === seedPort ? [] : [`127.0.0.1:${seedPort}`]
+  await new Promise<void>((resolve, reject) => {
+    swim.bootstrap(hosts, (error) => (error === undefined ? resolve() : reject(error)))
+  })
+  return { known: () => swim.members().length, stop: () => swim.leave() }
+}
+
+export const isNpmSwimHere = async (): Promise<boolean> => (await load()) !== undefined
 
 let isTold = false
 
