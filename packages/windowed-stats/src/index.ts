@@ -22,3 +22,37 @@ export {
   type WindowedStatsOptions,
   type WindowedStatsSnapshot,
 } from './windowed-stats.js'
+export {
+  WindowHistory,
+  type HistoryTier,
+  type WindowHistoryOptions,
+  type WindowHistorySnapshot,
+} from './window-history.js'
+export { classifyUpdate, type StatsUpdate } from './stats-update.js'
+export {
+  StatsPusher,
+  type CompletedJob,
+  type StatsPusherEvents,
+  type StatsPusherOptions,
+  type StatsPusherSnapshot,
+} from './stats-pusher.js'
+export { TimeWindowedDigest, type TimeWindowedDigestOptions } from './time-windowed-digest.js'
+export {
+  blendResourceRisk,
+  evaluateSlo,
+  latencySlo,
+  type LatencySlo,
+  type ResourcePressure,
+  type ResourceRiskWeights,
+  type SloEvaluation,
+  type SloLevel,
+} from './latency-slo.js'
+export { decodeSloSummary, encodeSloSummary, type SloSummary } from './slo-summary.js'
+export {
+  BurnRate,
+  SRE_BURN_RATE_RULES,
+  type BurnRateEvaluation,
+  type BurnRateOptions,
+  type BurnRateRule,
+  type BurnRateRuleResult,
+} from './burn-rate.js'

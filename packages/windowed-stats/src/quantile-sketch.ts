@@ -40,6 +40,11 @@ export interface SketchFactory {
   fromWire(wire: unknown): QuantileSketch
 }
 
+export function isSketchFactory(value: unknown): boolean {
+  const factory = value as Partial<SketchFactory> | null | undefined
+  return typeof factory?.kind === 'string' && typeof factory.create === 'function'
+}
+
 /** @throws HsError `'INVALID_ARGUMENT'` */
 export function checkSample(value: unknown): asserts value is number {
   if (typeof value === 'number' && value >= 0 && value < Infinity) return

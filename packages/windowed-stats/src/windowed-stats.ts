@@ -18,7 +18,7 @@ import {
 import * as z from 'zod'
 import { FinishedJobs } from './finished-jobs.js'
 import { JobWindows, type OpenWindow, type WorkflowWindows } from './job-windows.js'
-import type { SketchFactory } from './quantile-sketch.js'
+import { isSketchFactory, type SketchFactory } from './quantile-sketch.js'
 import { checkRecord, type StatsRecord } from './stats-record.js'
 import { tdigestSketch } from './tdigest-sketch.js'
 import { WindowAccumulator } from './window-accumulator.js'
@@ -116,7 +116,7 @@ const schema = /* @__PURE__ */ (() =>
     maxNamesPerJob: z.int().min(1).default(128),
     dedupWindow: z.int().min(32).max(65_536).default(256),
     finishedTtlMs: z.number().min(0).default(60_000),
-    sketch: z.custom<SketchFactory>(isFactory, 'expected a sketch factory').default(() => tdigestSketch()),
+    sketch: z.custom<SketchFactory>(isSketchFactory, 'expected a sketch factory').default(() => tdigestSketch()),
   }))()
 
 type Settings = z.output<typeof schema>
@@ -397,11 +397,6 @@ export class WindowedStats {
     }
     return accumulator.seal(cause)
   }
-}
-
-function isFactory(value: unknown): boolean {
-  const factory = value as Partial<SketchFactory> | null | undefined
-  return typeof factory?.kind === 'string' && typeof factory.create === 'function'
 }
 
 function newNames(known: ReadonlySet<string> | undefined, { counts, gauges, values }: StatsRecord): number {
