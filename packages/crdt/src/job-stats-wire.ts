@@ -23,11 +23,15 @@ export function jobStatsToWire(jobId: string, ledger: JobLedger): JobStatsWire {
   const g: (string | number)[] = []
   const k: (string | number)[] = []
   const f: (string | number)[] = []
+  const ofRetired: (string | number)[] = []
   for (const { name, completed, failed, time, pace, folds } of ledger.datacenters.values()) {
     if (pace === null) g.push(name, completed, failed, time)
     else d.push(name, completed, failed, time, pace.rate, pace.status)
-    for (const [gate, fold] of folds ?? []) f.push(name, gate, fold.completed, fold.failed)
+    if (folds === undefined) continue
+    const rows = pace === null ? ofRetired : f
+    for (const [gate, fold] of folds) rows.push(name, gate, fold.completed, fold.failed)
   }
+  f.push(...ofRetired)
   for (const { name, completed, failed } of ledger.gates.values()) k.push(name, completed, failed)
   return {
     j: jobId,

@@ -42,13 +42,6 @@ export class OrSetState {
     return this.find(id) ?? this.#open(id)
   }
 
-  dotOf(element: string, replica: Replica): Dot | undefined {
-    for (let dot = this.elements.get(element); dot !== undefined; dot = dot.next) {
-      if (dot.replica === replica) return dot
-    }
-    return undefined
-  }
-
   /** Whether the replica of that id gave the element that dot. */
   has(element: string, id: string, counter: number): boolean {
     for (let dot = this.elements.get(element); dot !== undefined; dot = dot.next) {
@@ -59,10 +52,16 @@ export class OrSetState {
 
   /** The element's dot of a replica becomes this one, if it is newer. Returns the dot that lost, 0 if there was none. */
   put(element: string, replica: Replica, counter: number): number {
-    const dot = this.dotOf(element, replica)
+    let dot = this.elements.get(element)
+    let last: Dot | undefined
+    while (dot !== undefined && dot.replica !== replica) {
+      last = dot
+      dot = dot.next
+    }
     if (dot === undefined) {
-      const created: Dot = { element, replica, counter, next: this.elements.get(element) }
-      this.elements.set(element, created)
+      const created: Dot = { element, replica, counter, next: undefined }
+      if (last === undefined) this.elements.set(element, created)
+      else last.next = created
       replica.dots?.set(counter, created)
       return 0
     }

@@ -8,7 +8,7 @@
  * A count without its fold would be counted twice, so whatever is linked by folds travels together, also when only one
  * of it has changed: then no loss of an earlier delta can make a peer count too much.
  */
-import { checkCount, checkName, invalidArgument, MAX_COUNT, overflow } from './arguments.js'
+import { checkCount, checkName, MAX_COUNT, overflow } from './arguments.js'
 import { ExactSum } from './exact-sum.js'
 import type { Limits } from './limits.js'
 import { Marks } from './marks.js'
@@ -94,9 +94,9 @@ export class Slots {
     const amount = this.checkFold(name, into)
     if (amount === 0) return 0
     const slot = this.#slots.get(name) ?? this.#open(name)
+    this.#marks.add(slot)
     this.increment(into, amount)
     this.#raiseFold(slot, into, (slot.folds?.get(into) ?? 0) + amount)
-    this.#marks.add(slot)
     return amount
   }
 
@@ -104,10 +104,9 @@ export class Slots {
   checkFold(name: string, into: string): number {
     checkName('A slot', name, this.#limits.maxNameLength)
     checkName('A slot', into, this.#limits.maxNameLength)
-    if (name === into) throw invalidArgument('A slot is folded into another one', into)
     const slot = this.#slots.get(name)
     const amount = slot === undefined ? 0 : rest(slot)
-    if (slot === undefined || amount <= 0) return 0
+    if (slot === undefined || amount <= 0 || name === into) return 0
     if (amount > MAX_COUNT - this.count(into)) throw overflow(`Slot ${into}`)
     if (!this.#slots.has(into)) this.#limits.checkEntries('Slots', this.#slots.size + 1)
     if (slot.folds?.has(into) !== true) this.#limits.checkEntries('Folds', this.#pairs + 1)
@@ -122,8 +121,8 @@ export class Slots {
   }
 
   forget(name: string): boolean {
-    const slot = this.#slots.get(name)
-    if (slot === undefined || !this.canForget(name)) return false
+    const slot = this.canForget(name) ? this.#slots.get(name) : undefined
+    if (slot === undefined) return false
     this.#drop(slot)
     this.#marks.prune(this.#slots.size, (marked) => this.#slots.get(marked.name) === marked)
     return true
