@@ -4,10 +4,10 @@
  */
 
 import { HsError, TimeoutError } from '@hs/core'
+import { turns } from '@hs/core/testing'
 import type { Invariants } from './invariants.js'
 import { beginRun, endRun } from './run-guard.js'
 import { enterScope, enteredScope, leaveScopes } from './scope.js'
-import { afterTurn, isQuiet, turnBegan } from './turns.js'
 import type { World } from './world.js'
 
 /** A turn is taken at least this often, so that a long run does not starve the process around it. */
@@ -26,7 +26,6 @@ interface Goal {
 export class Driver {
   readonly #world: World
   readonly #invariants: Invariants
-  #busy = false
   #perInstant = 0
 
   constructor(world: World, invariants: Invariants) {
@@ -35,7 +34,7 @@ export class Driver {
   }
 
   get isBusy(): boolean {
-    return this.#busy
+    return this.#world.isRunning
   }
 
   async runFor(ms: number): Promise<void> {
@@ -59,22 +58,22 @@ export class Driver {
 
   #drive(goal: Goal): Promise<void> {
     const world = this.#world
-    if (this.#busy)
+    if (world.isRunning)
       throw new HsError('SIMULATION_BUSY', 'This simulation is running already: await that call before the next one')
     if (world.failure !== undefined) throw world.failure
-    this.#busy = true
+    world.isRunning = true
     const { forbidGlobals } = world.options
     beginRun(forbidGlobals)
     return new Promise((resolve, reject) => {
       const finish = (error: unknown) => {
-        this.#busy = false
+        world.isRunning = false
         leaveScopes()
         endRun(forbidGlobals)
         if (error === undefined) resolve()
         else reject(error)
       }
       const go = () => {
-        turnBegan()
+        turns.turnBegan()
         leaveScopes()
         try {
           for (let i = 0; i < EVENTS_PER_TURN; i++) {
@@ -83,16 +82,16 @@ export class Driver {
               return
             }
             this.#step()
-            if (!isQuiet()) break
+            if (!turns.isQuiet()) break
           }
         } catch (error) {
           finish(error)
           return
         }
-        afterTurn(go)
+        turns.afterTurn(go)
       }
       world.changed = true
-      afterTurn(go)
+      turns.afterTurn(go)
     })
   }
 

@@ -42,7 +42,10 @@ export interface SimNode<A = unknown> {
   call<T>(fn: (app: A) => T): T
   /** Boots a node that is down; one that is up stays as it is. */
   start(): this
-  /** Calls `app.stop()`, waits for it, aborts `env.signal` and takes the node down. Needs time to pass: `sim.run(node.stop())`. */
+  /**
+   * Calls `app.stop()`, waits for it, aborts `env.signal` and takes the node down. What `app.stop()` waits for may need
+   * time to pass: `sim.run(node.stop())`.
+   */
   stop(): Promise<void>
   /** Ends the process at once: nothing that it began ever completes. */
   crash(): void

@@ -3,7 +3,8 @@
  * what must hold. One seed gives one run, to the last event, whatever else the process does (README: what that covers).
  */
 
-import { ConfigError, HsError, type Clock } from '@hs/core'
+import * as z from 'zod'
+import { ConfigError, HsError, parseOptions, type Clock } from '@hs/core'
 import type { SeededRandom } from '@hs/core/testing'
 import { Datagrams, type SimNetworkStats } from './datagrams.js'
 import { Driver } from './driver.js'
@@ -27,13 +28,20 @@ import { WorldNode } from './world-node.js'
 const HOUR = 3_600_000
 const SETTLE_MS = 30_000
 
+let cachedSchemas: ReturnType<typeof makeSchemas> | undefined
+const schemas = () => (cachedSchemas ??= makeSchemas())
+const makeSchemas = () => ({
+  run: z.strictObject({ limitMs: z.number().min(0).default(HOUR) }),
+  finish: z.strictObject({ settleMs: z.number().min(0).default(SETTLE_MS) }),
+})
+
 export interface SimulationRunOptions {
-  /** True time after which to give up, in milliseconds. @default 3_600_000 */
+  /** True time after which to give up, in milliseconds, at least 0. @default 3_600_000 */
   limitMs?: number
 }
 
 export interface FinishOptions {
-  /** How long the cluster has, without faults, for what must hold in the end. @default 30_000 */
+  /** How long the cluster has, without faults, for what must hold in the end, in milliseconds. @default 30_000 */
   settleMs?: number
 }
 
@@ -206,32 +214,37 @@ export class Simulation {
 
   /**
    * Lets time pass until a condition holds, which is asked before the first event and after every one.
-   * @throws TimeoutError if the limit passes or nothing is left to happen; what `runFor` throws
+   * @throws TimeoutError if the limit passes or nothing is left to happen; ConfigError; what `runFor` throws
    */
-  runUntil(condition: () => boolean, options: SimulationRunOptions = {}): Promise<void> {
-    return this.#driver.runUntil('Simulation.runUntil', condition, options.limitMs ?? HOUR)
+  async runUntil(condition: () => boolean, options?: SimulationRunOptions): Promise<void> {
+    checkFunction('runUntil', condition)
+    const { limitMs } = parseOptions(schemas().run, options, 'Simulation.runUntil')
+    return this.#driver.runUntil('Simulation.runUntil', condition, limitMs)
   }
 
   /** Lets time pass until a promise settles, then is what it is. @throws what `runUntil` throws */
-  async run<T>(promise: Promise<T>, options: SimulationRunOptions = {}): Promise<T> {
+  async run<T>(promise: Promise<T>, options?: SimulationRunOptions): Promise<T> {
     let settled = false
     const settle = () => {
       settled = true
     }
-    promise.then(settle, settle)
-    await this.#driver.runUntil('Simulation.run', () => settled, options.limitMs ?? HOUR)
+    // It may be no promise at all, where the code under test is synchronous.
+    Promise.resolve(promise).then(settle, settle)
+    const { limitMs } = parseOptions(schemas().run, options, 'Simulation.run')
+    await this.#driver.runUntil('Simulation.run', () => settled, limitMs)
     return promise
   }
 
   /**
    * Heals everything, restarts what crashed, lets the cluster settle, and checks what must hold in the end.
-   * @throws HsError `'INVARIANT_VIOLATED'`, and what `runFor` throws
+   * @throws HsError `'INVARIANT_VIOLATED'`, ConfigError, and what `runFor` throws
    */
-  async finish(options: FinishOptions = {}): Promise<void> {
+  async finish(options?: FinishOptions): Promise<void> {
+    const { settleMs } = parseOptions(schemas().finish, options, 'Simulation.finish')
     if (this.#driver.isBusy || this.#world.failure !== undefined) return this.#driver.runFor(0)
     this.healAll()
     for (const node of this.#nodes.values()) if (node.isCrashed) node.restart()
-    await this.#driver.runFor(options.settleMs ?? SETTLE_MS)
+    await this.#driver.runFor(settleMs)
     this.#invariants.checkEventually()
     if (this.#world.failure !== undefined) throw this.#world.failure
   }
@@ -252,6 +265,10 @@ export class Simulation {
     }
     await this.#driver.runUntil('Simulation.stop', stopAll, 0)
     await this.#driver.runUntil('Simulation.stop', () => left === 0, HOUR)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
   }
 
   /** What a dashboard or a test reads. */

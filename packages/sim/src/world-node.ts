@@ -4,7 +4,7 @@
  */
 
 import { HsError, type PeerIdentity } from '@hs/core'
-import { MemoryLogger } from '@hs/core/testing'
+import { MemoryLogger, turns } from '@hs/core/testing'
 import type { DiskFaults } from './disk-faults.js'
 import { hashText } from './hash.js'
 import { Incarnation, type NodeEnv, type Surroundings } from './incarnation.js'
@@ -235,7 +235,12 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
       const over = () => {
         if (!life.isDead) this.#stopped(life)
       }
-      world.schedule(world.now, world.workload, new TimerEvent(world, world.workload, over))
+      if (world.isRunning) return world.schedule(world.now, world.workload, new TimerEvent(world, world.workload, over))
+      // No event comes while no run is in progress, and whoever awaits the stop may begin none.
+      turns.afterTurn(() => {
+        turns.turnBegan()
+        over()
+      })
     }
     this.#inScope(life, () => {
       try {

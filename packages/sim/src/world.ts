@@ -45,6 +45,8 @@ export class World {
   /** Events that happened. */
   events = 0
   failure: HsError | undefined
+  /** Time may move: a run is in progress. */
+  isRunning = false
   /** Something happened since the invariants were checked. */
   changed = true
   readonly #seededTies: boolean

@@ -177,6 +177,27 @@ describe('Start, restart and stop (SIM-15)', () => {
     await sim.stop()
   })
 
+  it('a stop that needs no time is over without a run', async () => {
+    const sim = new Simulation()
+    const heard: string[] = []
+    const bare = sim.node('bare', () => undefined)
+    const node = sim.node('a', ({ signal }) => {
+      signal.addEventListener('abort', () => void Promise.resolve().then(() => heard.push('abort')))
+      return {
+        async stop() {
+          await Promise.resolve()
+          heard.push('stop')
+        },
+      }
+    })
+    await bare.stop()
+    await node.stop()
+    expect(heard).toEqual(['stop', 'abort'])
+    expect([bare.state, node.state, sim.now, sim.events]).toEqual(['down', 'down', 0, 0])
+    await sim.run(node.start().stop())
+    expect(node.state).toBe('down')
+  })
+
   it('a stop that a crash overtakes is over', async () => {
     const sim = new Simulation()
     const node = sim.node('a', () => ({ stop: () => new Promise(() => undefined) }))

@@ -337,8 +337,34 @@ describe('Simulation', () => {
   it.each([-1, NaN, Infinity])('runFor(%s) is INVALID_ARGUMENT', async (ms) => {
     const sim = new Simulation()
     await expect(sim.runFor(ms)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
-    await expect(sim.runUntil(() => true, { limitMs: ms })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
     await sim.runFor(1)
+  })
+
+  it.each<[string, object, string]>([
+    ['misspelt', { limitMS: 5, settleMS: 5 }, 'limitMS'],
+    ['negative', { limitMs: -1, settleMs: -1 }, 'limitMs'],
+    ['not finite', { limitMs: Infinity, settleMs: Infinity }, 'limitMs'],
+  ])('an option of a run that is %s is a ConfigError, and no time passes', async (_what, options, path) => {
+    const { sim } = counter()
+    const error = { code: 'CONFIG_INVALID' }
+    await expect(sim.runUntil(() => true, options)).rejects.toThrow(`Simulation.runUntil: ${path}`)
+    await expect(sim.runUntil(() => true, options)).rejects.toMatchObject(error)
+    await expect(sim.run(Promise.reject(new Error('mine')), options)).rejects.toMatchObject(error)
+    await expect(sim.finish(options)).rejects.toMatchObject(error)
+    expect([sim.now, sim.failure]).toEqual([0, undefined])
+    await sim.runFor(1)
+  })
+
+  it('run of what is no promise is that', async () => {
+    const { sim } = counter()
+    expect(await sim.run(7 as unknown as Promise<number>)).toBe(7)
+  })
+
+  it('ends with the block that it is declared for', async () => {
+    const { sim } = counter()
+    const node = sim.node('b', () => undefined)
+    await sim[Symbol.asyncDispose]()
+    expect(node.state).toBe('down')
   })
 
   it.each<[string, object]>([
