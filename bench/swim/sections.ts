@@ -94,10 +94,14 @@ async function formulas(report: Report, smoke: boolean): Promise<void> {
     const { firstProbe, packets, rounds, mostRounds, mostCopies, firstDetection, fullDetection } = measured
     const judge = (what: string, shown: string, figure: number, atMost: number) =>
       `${shown}: ${report.verdict({ what: `${what}, n = ${n}`, figure, atMost })}`
-    const until = (firstProbe.mean + firstProbe.halfWidth) / FIRST_PROBE_BOUND
     rows.push([
       `${n}`,
-      judge('first probe, of its bound', `${interval(firstProbe)} / ${FIRST_PROBE_BOUND.toFixed(2)}`, until, 1),
+      judge(
+        'first probe',
+        `${interval(firstProbe)} / ${FIRST_PROBE_BOUND.toFixed(2)}`,
+        firstProbe.mean,
+        FIRST_PROBE_BOUND,
+      ),
       // A packet may fall just beyond the edge of what is counted.
       judge('packets at rest', `${packets.toFixed(2)} / ${PACKETS_BOUND}`, packets, 1.01 * PACKETS_BOUND),
       judge(
@@ -112,7 +116,7 @@ async function formulas(report: Report, smoke: boolean): Promise<void> {
     ])
   }
   console.log(
-    'formulas of SWIM, measured / bound: of the first probe the mean with its 95 % interval must stay below it, of the rest the worst case',
+    'formulas of SWIM, measured / bound: of the first probe the mean (with its 95 % interval) must stay below it, of the rest the worst case',
   )
   printTable(
     [
