@@ -3,7 +3,7 @@
  * every settled result until the gate that owns the job has it; only then the worker's copy is let go. All of it can be
  * learned again, from the gates above and the workers below, so it ends with the leadership, in one step.
  */
-import type { TaskScope } from '@hs/core'
+import { BoundedMap, type TaskScope } from '@hs/core'
 import { JobScheduler, type DcJobResult, type JobSchedulerOptions } from '@hs/jobs'
 import { exponentialSketch, sketchFromWire, WindowedStats, type QuantileSketch } from '@hs/windowed-stats'
 import type { DatacenterState } from './datacenter-state.js'
@@ -14,8 +14,9 @@ import { LeaderTerm } from './leader-term.js'
 import { LeaderWorkers } from './leader-workers.js'
 import type { NodeLife } from './node-life.js'
 import type { jobCancel } from './wire/client-gate.js'
+import { MAX_TIER } from './tier-cluster.js'
 import { refuse, type ExecutionRef, type LeaderRef } from './wire/fields.js'
-import type { jobAssign } from './wire/gate-manager.js'
+import type { jobAssign, managerStatus } from './wire/gate-manager.js'
 import type { StatsRecordWire, workerRegister, workerReport } from './wire/manager-worker.js'
 import type { RequestOf } from './wire/method.js'
 import { StateBroadcast, WHOLE_MS } from './state-broadcast.js'
@@ -62,6 +63,8 @@ export class DatacenterLeader {
   readonly #recovery: LeaderRecovery
   readonly #stats: WindowedStats
   readonly #early = new EarlyResults()
+  /** Addresses of gates that have asked lately. */
+  readonly #gates: BoundedMap<string, true>
 
   constructor(options: DatacenterLeaderOptions) {
     const { life, limits, datacenter, state, peers } = options
@@ -70,6 +73,7 @@ export class DatacenterLeader {
     this.#life = life
     this.#scope = life.scope.child(`leader of ${datacenter}`)
     this.#term = new LeaderTerm(life.nodeId, options.term)
+    this.#gates = new BoundedMap({ ...runtime, maxEntries: MAX_TIER, ttlMs: timing.staleNodeMs })
     if (options.state?.leader != null) this.#term.heard(options.state.leader)
     this.#stats = new WindowedStats({
       ...runtime,
@@ -100,6 +104,7 @@ export class DatacenterLeader {
       retain: options.retain,
       scheduler: () => this.#scheduler,
       self: () => this.self(),
+      gates: () => Array.from(this.#gates, ([address]) => address),
       acknowledge: (workerId, ref) => this.#workers.get(workerId)?.acknowledge(ref),
       onRecovered: () => this.#recovery.recovered(),
       onAccepted: (jobId) => this.#accepted(jobId),
@@ -192,8 +197,9 @@ export class DatacenterLeader {
     return answer
   }
 
-  status(leader: LeaderRef | undefined, managers: number) {
+  status({ leader, address }: RequestOf<typeof managerStatus>, managers: number) {
     this.#heard(leader)
+    if (address !== undefined) this.#gates.set(address, true)
     const { totalCores, freeCores } = this.#scheduler.snapshot()
     return { ok: true as const, leader: this.self(), managers, workers: this.#workers.size, totalCores, freeCores }
   }

@@ -16,7 +16,8 @@ export interface DatacenterLinkOptions {
   readonly clock: Clock
   readonly timing: Readonly<NodeTiming>
   readonly signal: AbortSignal
-  readonly gateId: string
+  /** This gate, as managers are to know it. */
+  readonly gate: { readonly id: string; readonly address: string }
   /** Another leader, or the same one under another term. */
   onLeader(leader: LeaderRef): void
   onStatus(status: DatacenterHealth): void
@@ -84,13 +85,18 @@ export class DatacenterLink {
 
   /** One round: the leader, or another manager if it does not answer. Never rejects. */
   async poll(): Promise<void> {
-    const { managers, peer, signal, gateId, clock, onError } = this.#options
+    const { managers, peer, signal, gate, clock, onError } = this.#options
     const known = this.#isSearching ? undefined : this.#leader?.address
     let address = known ?? managers[this.#next % managers.length] ?? ''
     try {
       for (let hop = 0; hop <= MAX_HINTS; hop++) {
         const leader = this.#leader
-        const answer = await peer.ask(address, managerStatus, { gateId, ...(leader && { leader }) }, { signal })
+        const answer = await peer.ask(
+          address,
+          managerStatus,
+          { gateId: gate.id, address: gate.address, ...(leader && { leader }) },
+          { signal },
+        )
         if (answer.ok) {
           if (!this.heard(answer.leader)) break
           this.#heardAt = clock.now()

@@ -1,27 +1,20 @@
 /**
- * A gate is where clients submit jobs and watch them. It owns the record of each job: it assigns it to datacenters
- * until they have accepted, takes settled results over from them, and ends it with exactly one outcome for every
- * workflow. In this version there is one gate, and what it knows lives in its memory.
+ * A gate is where clients submit jobs and watch them. Of several gates one owns a job (`GateJobs`); the others pass
+ * submissions on to it, and tell whoever asks where it is. What a gate knows lives in its memory.
  */
-import {
-  deepFreeze,
-  HsError,
-  parseOptions,
-  TypedEmitter,
-  type DatacenterHealth,
-  type RpcCall,
-  type Timer,
-} from '@hs/core'
-import { GlobalJob, parseJobSpec } from '@hs/jobs'
-import { exponentialSketch, windowFromWire, WindowedStats, type WindowResult } from '@hs/windowed-stats'
+import { deepFreeze, HsError, parseOptions, TypedEmitter, type RpcCall } from '@hs/core'
+import { parseJobSpec } from '@hs/jobs'
 import * as z from 'zod'
-import { DatacenterLink, type DatacenterFacts } from './datacenter-link.js'
-import { GateJob } from './gate-job.js'
+import type { DatacenterFacts } from './datacenter-link.js'
+import { DatacenterLinks } from './datacenter-links.js'
+import { GateCluster } from './gate-cluster.js'
+import type { GateJob } from './gate-job.js'
+import { GateJobs } from './gate-jobs.js'
+import { JobClaims } from './job-claims.js'
 import { fingerprintOf, jobIdOf } from './job-id.js'
-import { buildResult, resultCodec, resultFromWire } from './job-result.js'
-import { JobTarget } from './job-target.js'
+import { JobPlacement } from './job-placement.js'
+import { resultFromWire } from './job-result.js'
 import type { JobResult } from './job-types.js'
-import { assignmentCodec } from './manager-job.js'
 import { NodeLife } from './node-life.js'
 import {
   nodeShape,
@@ -33,22 +26,13 @@ import {
 } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
 import type { RpcPeer } from './rpc-peer.js'
-import { TargetAssignment } from './target-assignment.js'
+import { MAX_TIER } from './tier-cluster.js'
 import { Watchers } from './watchers.js'
-import {
-  gateStatus,
-  jobCancel,
-  jobSubmit,
-  jobWatch,
-  submissionCodec,
-  windowCodec,
-  type ResultWire,
-  type Submission,
-} from './wire/client-gate.js'
+import { gateStatus, jobCancel, jobSubmit, jobWatch, submissionCodec, type Submission } from './wire/client-gate.js'
 import { refuse, type JobOwner, type Refusal } from './wire/fields.js'
-import { jobForget, jobReport } from './wire/gate-manager.js'
-import type { RequestOf } from './wire/method.js'
-import { cut } from './wire/parts.js'
+import { gateSync, jobLeader } from './wire/gate-gate.js'
+import { jobReport } from './wire/gate-manager.js'
+import type { Answer, RequestOf } from './wire/method.js'
 
 export interface GateLimits {
   /** Jobs remembered, those that are over included. @default 10_000 */
@@ -60,6 +44,10 @@ export interface GateLimits {
 }
 
 export interface GateOptions extends NodeOptions {
+  /** Addresses of other gates; some are enough, they tell each other of the rest. @default [] */
+  peers?: readonly string[]
+  /** How many gates there are to be; the same at all of them. @default peers.length + 1 */
+  clusterSize?: number
   /** By name, the addresses of some of its managers. */
   datacenters: Readonly<Record<string, readonly string[]>>
   limits?: GateLimits
@@ -85,15 +73,15 @@ export interface GateSnapshot {
 }
 
 const MAX_WAIT_MS = 10_000
-/** News gathers for this long before watchers are woken, unless it is the end. */
-const GATHER_MS = 25
-/** How long a finished job is kept beyond its time for a reader that is still reading. */
-const READER_STEP_MS = 100
+/** The first owner of a job. */
+const FIRST_FENCE = 1
 
 const schema = /* @__PURE__ */ (() =>
   z
     .strictObject({
       ...nodeShape(),
+      peers: z.array(peerAddress()).max(MAX_TIER).default([]),
+      clusterSize: z.int().min(1).max(MAX_TIER).optional(),
       datacenters: z
         .record(z.string().min(1).max(128), z.array(peerAddress()).min(1))
         .refine((o) => Object.keys(o).length > 0, 'expected at least one datacenter'),
@@ -108,19 +96,24 @@ const schema = /* @__PURE__ */ (() =>
     })
     .refine(oneNetwork.test, oneNetwork.params))()
 
+/** What a gate has of the others; null at a single one. */
+interface Company {
+  readonly cluster: GateCluster
+  readonly claims: JobClaims
+  readonly placement: JobPlacement
+}
+
 export class Gate implements Node {
   readonly id: string
   readonly events: TypedEmitter<GateEvents>
   readonly #options: z.output<typeof schema>
   readonly #life: NodeLife
-  readonly #jobs = new Map<string, GateJob>()
-  readonly #links = new Map<string, DatacenterLink>()
   readonly #watchers: Watchers
-  readonly #stats: WindowedStats
-  readonly #counters = { accepted: 0, repeated: 0, conflicts: 0, duplicates: 0, forgotten: 0 }
-  /** Jobs whose watchers are to be woken soon. */
-  readonly #news = new Map<string, Timer>()
-  #startedAt = 0
+  readonly #counters = { accepted: 0, repeated: 0, conflicts: 0 }
+  #jobs: GateJobs | undefined
+  #links: DatacenterLinks | undefined
+  #company: Company | null = null
+  #synced = false
 
   /** @throws ConfigError */
   constructor(options: GateOptions) {
@@ -128,16 +121,8 @@ export class Gate implements Node {
     this.#options = parsed
     this.id = parsed.id
     this.#life = new NodeLife('Gate', parsed)
-    const { runtime, timing } = this.#life
     this.events = new TypedEmitter(`Gate ${this.id}`, this.#life.reporter)
-    this.#watchers = new Watchers(runtime.clock, parsed.limits.maxWatchers)
-    this.#stats = new WindowedStats({
-      ...runtime,
-      windowMs: timing.statsWindowMs,
-      driftToleranceMs: 4 * timing.reportMs,
-      maxJobs: parsed.limits.maxJobs,
-      sketch: exponentialSketch(),
-    })
+    this.#watchers = new Watchers(this.#life.runtime.clock, parsed.limits.maxWatchers)
   }
 
   get address(): string {
@@ -148,39 +133,44 @@ export class Gate implements Node {
     return this.#life.open((peer) => this.#begin(peer))
   }
 
-  /** The leader of every datacenter has answered; after `staleNodeMs` that of one is enough. */
+  /**
+   * It has learned from its peers who owns what, sees a majority of the gates, and the leader of every datacenter has
+   * answered; after `staleNodeMs` that of one is enough.
+   */
   ready(options?: ReadyOptions): Promise<void> {
-    return this.#life.ready(options, () => {
-      const links = [...this.#links.values()]
-      if (links.length === 0) return false
-      if (links.every((link) => link.answered)) return true
-      const { runtime, timing } = this.#life
-      return runtime.clock.now() - this.#startedAt >= timing.staleNodeMs && links.some((link) => link.answered)
-    })
+    return this.#life.ready(options, () => this.#synced && this.#hasQuorum && this.#links?.ready === true)
   }
 
   stop(): Promise<void> {
-    return this.#life.close(async () => this.#halt())
+    return this.#life.close(async () => {
+      this.#halt()
+      await this.#company?.cluster.leave()
+    })
   }
 
   kill(): Promise<void> {
-    return this.#life.close(async () => this.#halt())
+    return this.#life.close(async () => {
+      this.#halt()
+      await this.#company?.cluster.crash()
+    })
   }
 
   snapshot(): GateSnapshot {
-    let running = 0
-    for (const job of this.#jobs.values()) if (!job.over) running++
     return deepFreeze({
       id: this.id,
       address: this.address,
       http: null,
-      gates: 1,
-      quorum: !this.#life.over,
-      datacenters: Object.fromEntries(Array.from(this.#links, ([name, link]) => [name, link.facts()])),
-      jobs: { owned: this.#jobs.size, copies: 0, running },
+      gates: this.#company?.cluster.size ?? 1,
+      quorum: this.#hasQuorum,
+      datacenters: this.#links?.facts() ?? {},
+      jobs: { owned: this.#jobs?.size ?? 0, copies: 0, running: this.#jobs?.running ?? 0 },
       overload: 'healthy',
       counters: {
         ...this.#counters,
+        duplicates: 0,
+        forgotten: 0,
+        ...this.#jobs?.counters,
+        forwarded: this.#company?.placement.forwarded ?? 0,
         watchers: this.#watchers.count,
         malformed: this.#life.started ? this.#life.peer.malformed : 0,
       },
@@ -191,106 +181,127 @@ export class Gate implements Node {
     return this.stop()
   }
 
-  #begin(peer: RpcPeer): void {
-    const { runtime, timing, scope } = this.#life
-    this.#startedAt = runtime.clock.now()
-    for (const [name, managers] of Object.entries(this.#options.datacenters)) {
-      const link = this.#link(name, managers, peer)
-      this.#links.set(name, link)
-      scope.every(`datacenter ${name}`, timing.heartbeatMs, () => this.#poll(link), { immediate: true })
-    }
-    scope.every('stats', timing.reportMs, () => this.#passWindowsOn())
-    peer.serve(jobSubmit, (request) => this.#submit(request))
+  get #hasQuorum(): boolean {
+    return !this.#life.over && this.#company?.cluster.hasQuorum !== false
+  }
+
+  async #begin(peer: RpcPeer): Promise<void> {
+    const { datacenters, limits, retain } = this.#options
+    const links = new DatacenterLinks({
+      life: this.#life,
+      datacenters,
+      onLeader: (name) => this.#jobs?.reconsider(name),
+      onStatus: (name, status) => this.events.emit('datacenter', name, status),
+    })
+    const jobs = new GateJobs({
+      life: this.#life,
+      links,
+      watchers: this.#watchers,
+      maxJobs: limits.maxJobs,
+      retain,
+      onFinished: (result) => {
+        if (this.events.listenerCount('jobFinished') > 0) this.events.emit('jobFinished', resultFromWire(result))
+      },
+      onForgotten: (jobId) => this.#company?.claims.release(jobId),
+    })
+    this.#links = links
+    this.#jobs = jobs
+    peer.serve(jobSubmit, (request) => this.#submit(request, jobs, links))
     peer.serve(jobWatch, (request, call) => this.#watch(request, call))
-    peer.serve(jobCancel, (request) => this.#cancel(request))
-    peer.serve(jobReport, (request) => this.#report(request))
+    peer.serve(jobCancel, (request) => this.#cancel(request, jobs))
+    peer.serve(jobReport, (request) => jobs.report(request) ?? this.#elsewhere(request.jobId))
     peer.serve(gateStatus, () => ({
       ok: true,
-      datacenters: Array.from(this.#links.values(), (link) => {
+      datacenters: Array.from(links.values(), (link) => {
         const { status, freeCores, totalCores } = link.facts()
         return { name: link.name, status, freeCores, totalCores }
       }),
     }))
+    await this.#join(peer, jobs)
   }
 
-  // ---- datacenters
-
-  #link(name: string, managers: readonly string[], peer: RpcPeer): DatacenterLink {
-    const { runtime, timing, scope, reporter, label } = this.#life
-    return new DatacenterLink({
-      name,
-      managers,
-      peer,
-      clock: runtime.clock,
-      timing,
-      signal: scope.signal,
-      gateId: this.id,
-      onLeader: () => this.#reconsider(name),
-      onStatus: (status) => this.events.emit('datacenter', name, status),
-      onError: (error) => reporter.report(`${label}.datacenter`, error, { datacenter: name }),
-    })
-  }
-
-  async #poll(link: DatacenterLink): Promise<void> {
-    await link.poll()
-    this.#life.changed.notify()
-  }
-
-  #reconsider(datacenter: string): void {
-    for (const job of this.#jobs.values()) job.targets.get(datacenter)?.assignment.reconsider()
-  }
-
-  /** Those to send a job to, or why there are none. */
-  #choose(wanted: Submission['datacenters']): readonly string[] | Refusal {
-    if (Array.isArray(wanted)) {
-      const unknown = wanted.find((name) => !this.#links.has(name))
-      if (unknown !== undefined) return refuse('NO_DATACENTER', `${this.id} knows no datacenter ${unknown}`)
-      const names = [...new Set(wanted)]
-      if (names.some((name) => this.#usable(name))) return names
-      return refuse('NO_DATACENTER', `none of ${names.join(', ')} answers`)
+  async #join(peer: RpcPeer, jobs: GateJobs): Promise<void> {
+    const { cluster, peers, clusterSize = peers.length + 1, limits } = this.#options
+    const { scope, timing, runtime } = this.#life
+    if (clusterSize === 1) {
+      this.#synced = true
+      return
     }
-    const rank: Record<DatacenterHealth, number> = { healthy: 0, busy: 1, degraded: 2, unhealthy: 3 }
-    const candidates = [...this.#links.values()]
-      .filter((link) => this.#usable(link.name))
-      .map((link) => ({ name: link.name, ...link.facts() }))
-      .sort((a, b) => rank[a.status] - rank[b.status] || b.freeCores - a.freeCores)
-      .map(({ name }) => name)
-    const count = wanted === 'all' ? candidates.length : wanted
-    if (count === 0 || candidates.length < count)
-      return refuse('NO_DATACENTER', `${candidates.length} datacenters answer, ${String(wanted)} were asked for`)
-    return candidates.slice(0, count)
-  }
-
-  #usable(name: string): boolean {
-    return this.#links.get(name)?.status !== 'unhealthy'
+    const gates: GateCluster = new GateCluster({
+      life: this.#life,
+      cluster,
+      peers,
+      size: clusterSize,
+      onJoined: (name) => claims.joined(name),
+      onGone: (name, restarted) => {
+        claims.left(name)
+        if (restarted) claims.forget(name)
+        else
+          scope.spawn(`forget gate ${name}`, async (signal) => {
+            await runtime.clock.sleep(timing.forgetNodeMs, signal)
+            if (gates.find(name) === undefined) claims.forget(name)
+          })
+      },
+    })
+    const claims = new JobClaims({
+      life: this.#life,
+      maxClaims: clusterSize * limits.maxJobs,
+      others: () => gates.others,
+      onBeaten: (jobId, by) => jobs.handOver(jobId, by),
+    })
+    this.#company = { cluster: gates, claims, placement: new JobPlacement(this.#life, gates, claims) }
+    peer.serve(jobLeader, (request) => claims.heard(request))
+    peer.serve(gateSync, (request) => claims.page(request))
+    await gates.start()
+    scope.spawn('sync', async (signal) => {
+      await Promise.all(peers.map((address) => (address === this.address ? null : claims.pull(address, signal))))
+      this.#synced = true
+      this.#life.changed.notify()
+    })
   }
 
   // ---- submission
 
-  #submit({ key, submission: bytes, reader }: RequestOf<typeof jobSubmit>) {
+  #submit(request: RequestOf<typeof jobSubmit>, jobs: GateJobs, links: DatacenterLinks) {
     const { maxJobBytes } = this.#options.limits
-    if (bytes.length > maxJobBytes)
-      return refuse('MESSAGE_TOO_LARGE', `a job may take ${maxJobBytes} bytes, this one takes ${bytes.length}`)
-    const submission = submissionCodec.decode(bytes)
+    const { key, submission } = request
+    if (submission.length > maxJobBytes)
+      return refuse('MESSAGE_TOO_LARGE', `a job may take ${maxJobBytes} bytes, this one takes ${submission.length}`)
     const jobId = jobIdOf(this.#options.cluster, key)
-    const fingerprint = fingerprintOf(bytes)
-    const known = this.#jobs.get(jobId)
-    if (known !== undefined) return this.#repeated(known, fingerprint, reader)
+    if (this.#company === null || jobs.get(jobId) !== undefined) return this.#take(jobId, request, jobs, links)
+    return this.#company.placement
+      .place(jobId, request)
+      .then((placed) => (placed === 'here' ? this.#take(jobId, request, jobs, links) : placed))
+  }
 
+  /** This gate owns the job, or is to own it. */
+  #take(
+    jobId: string,
+    { submission: bytes, reader }: RequestOf<typeof jobSubmit>,
+    jobs: GateJobs,
+    links: DatacenterLinks,
+  ): Answer<{ jobId: string; owner: JobOwner }> {
+    const fingerprint = fingerprintOf(bytes)
+    const known = jobs.get(jobId)
+    if (known !== undefined) return this.#repeated(known, fingerprint, reader)
+    const submission = submissionCodec.decode(bytes)
     const invalid = invalidity(jobId, submission)
     if (invalid !== null) return refuse('INVALID_JOB', invalid)
-    if (!this.#hasRoom())
+    if (this.#life.over) return refuse('NODE_STOPPED', `${this.id} is stopped`)
+    if (!jobs.makeRoom())
       return refuse('OVERLOADED', `${this.id} has all the jobs that it takes`, {
         retryAfterMs: this.#life.timing.heartbeatMs,
       })
-    const chosen = this.#choose(submission.datacenters)
+    const chosen = links.choose(submission.datacenters)
     if ('ok' in chosen) return chosen
 
-    const job = this.#create(jobId, fingerprint, submission, chosen)
+    const owner: JobOwner = { gateId: this.id, address: this.address, fence: FIRST_FENCE }
+    const job = jobs.create(jobId, fingerprint, submission, chosen, owner)
+    this.#company?.claims.claim(jobId, owner)
     job.ring.seen(reader, 0, job.createdAtMs)
     this.#counters.accepted++
     this.events.emit('jobAccepted', jobId)
-    return { ok: true as const, jobId, owner: job.owner }
+    return { ok: true, jobId, owner }
   }
 
   /** The same job again, or another one under its key. */
@@ -304,193 +315,20 @@ export class Gate implements Node {
     return { ok: true as const, jobId: job.jobId, owner: job.owner }
   }
 
-  /** Makes room by forgetting what is over, oldest first. */
-  #hasRoom(): boolean {
-    if (this.#jobs.size < this.#options.limits.maxJobs) return true
-    for (const job of this.#jobs.values()) {
-      if (!job.over) continue
-      this.#forget(job)
-      return true
-    }
-    return false
-  }
-
-  #create(jobId: string, fingerprint: string, submission: Submission, datacenters: readonly string[]): GateJob {
-    const { runtime, timing, scope, peer, address, reporter, label } = this.#life
-    const { clock, random } = runtime
-    const owner: JobOwner = { gateId: this.id, address, fence: 1 }
-    const job = new GateJob({
-      jobId,
-      fingerprint,
-      submission,
-      owner,
-      createdAtMs: clock.now(),
-      rateWindowMs: timing.statsWindowMs,
-      global: new GlobalJob({
-        ...runtime,
-        jobId,
-        targets: datacenters,
-        workflows: submission.workflows.map(({ id }) => id),
-        // Behind the datacenter's own, so that it decides and says what was done.
-        timeoutMs: submission.timeoutMs + 2 * timing.rpcTimeoutMs,
-      }),
-    })
-    this.#jobs.set(jobId, job)
-    for (const datacenter of datacenters) {
-      const link = this.#links.get(datacenter)
-      if (link === undefined) continue
-      const assignment = new TargetAssignment({
-        jobId,
-        link,
-        peer,
-        clock,
-        random,
-        timing,
-        owner: () => owner,
-        encode: () => assignmentCodec.encode(job.assignment(datacenter, clock.now())),
-        onError: (error) => reporter.report(`${label}.assign`, error, { jobId, datacenter }),
-        onRejected: (code, message) => this.#rejected(job, datacenter, code, message),
-      })
-      job.targets.set(datacenter, new JobTarget(datacenter, assignment))
-      scope.spawn(`assign ${jobId} to ${datacenter}`, (signal) => assignment.run(signal))
-    }
-    job.ring.setProgress(job.progress(clock.now()))
-    this.#check(job)
-    return job
-  }
-
-  /** What this gate has checked another node finds invalid: they are of different versions. */
-  #rejected(job: GateJob, datacenter: string, code: string, message: string): void {
-    this.#life.runtime.logger.error('a datacenter refuses a job', { jobId: job.jobId, datacenter, code, message })
-    job.global.cancel(`${datacenter} refuses the job: ${message}`)
-    job.targets.get(datacenter)?.assignment.end()
-    job.global.cancelAcked(datacenter)
-    this.#check(job)
-  }
-
-  // ---- reports
-
-  #report({ jobId, datacenter, leader, progress, settled, windows, final }: RequestOf<typeof jobReport>) {
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return refuse('JOB_NOT_FOUND', `${this.id} does not know ${jobId}`)
-    const target = job.targets.get(datacenter)
-    const link = this.#links.get(datacenter)
-    if (target === undefined || link === undefined) return { ok: true as const, acknowledged: [], abandon: true }
-    if (!link.heard(leader)) return refuse('NOT_LEADER', `${datacenter} is led under a higher term`)
-    const acknowledged = settled.map(({ key, fence }) => ({ key, fence }))
-    // A new leader that has nothing to tell asks whether the job is wanted.
-    const isQuestion = settled.length === 0 && windows.length === 0 && progress === undefined && final === undefined
-    if (job.over) return { ok: true as const, acknowledged, abandon: isQuestion }
-
-    const before = target.duplicates
-    for (const [workflowId, status] of target.settle(settled)) job.ring.addOutcome(workflowId, datacenter, status)
-    this.#counters.duplicates += target.duplicates - before
-    for (const { seq, window } of windows) this.#absorb(windowFromWire(windowCodec.decode(window)), datacenter, seq)
-    if (progress !== undefined) {
-      for (const [workflowId, status] of target.progress(progress)) job.ring.addOutcome(workflowId, datacenter, status)
-      job.global.progress(progress)
-      job.rate.record(datacenter, progress.done, this.#life.runtime.clock.now())
-    }
-    const result = final === undefined ? null : target.collect(jobId, final)
-    if (result !== null) {
-      for (const [workflowId, status] of target.restOfFinal()) job.ring.addOutcome(workflowId, datacenter, status)
-      target.assignment.end()
-      job.global.dcResult(result)
-    }
-    this.#check(job)
-    return { ok: true as const, acknowledged, abandon: false }
-  }
-
-  #absorb(window: WindowResult, datacenter: string, seq: number): void {
-    this.#stats.absorb(window, datacenter, seq)
-  }
-
-  #passWindowsOn(): void {
-    for (const jobId of this.#stats.getJobsWithPendingStats()) {
-      const windows = this.#stats.takeAggregatedStats(jobId)
-      const job = this.#jobs.get(jobId)
-      if (job === undefined || windows.length === 0) continue
-      job.ring.addWindows(windows)
-      this.#tell(job)
-    }
-  }
-
-  /** After anything that may have ended the job, and when its time may be over. */
-  #check(job: GateJob): void {
-    if (job.over) return
-    const { clock } = this.#life.runtime
-    const verdict = job.global.check()
-    if (verdict.kind === 'expiring' || verdict.kind === 'timed-out' || verdict.kind === 'finished') {
-      for (const datacenter of verdict.notify)
-        job.targets.get(datacenter)?.assignment.cancel({ reason: verdict.reason })
-    }
-    if (job.global.result !== null) {
-      this.#finish(job)
-      return
-    }
-    job.timer?.cancel()
-    const nextMs = verdict.kind === 'ok' ? verdict.nextCheckMs : this.#life.timing.reportMs
-    job.timer = clock.setTimer(Math.max(1, Math.min(nextMs, MAX_TIMER_MS)), () => this.#check(job))
-    job.ring.setProgress(job.progress(clock.now()))
-    this.#tell(job)
-  }
-
-  #finish(job: GateJob): void {
-    const { runtime } = this.#life
-    const { result } = job.global
-    if (result === null) return
-    job.timer?.cancel()
-    job.ring.addWindows(this.#stats.finish(job.jobId))
-    const steps = job.submission.workflows.map(({ id }) => id)
-    const wire = buildResult(result, steps, job.targets.values())
-    job.ring.setProgress({ ...job.progress(runtime.clock.now()), rate: 0 })
-    job.ring.finish(cut(resultCodec.encode(wire)))
-    for (const target of job.targets.values()) {
-      target.assignment.end()
-      target.release()
-    }
-    this.#wakeNow(job.jobId)
-    this.#tellFinished(wire)
-    const { completedMs, failedMs } = this.#options.retain
-    const retainMs = result.status === 'completed' ? completedMs : failedMs
-    job.timer = runtime.clock.setTimer(retainMs, () => this.#expire(job))
-  }
-
-  #tellFinished(wire: ResultWire): void {
-    if (this.events.listenerCount('jobFinished') > 0) this.events.emit('jobFinished', resultFromWire(wire))
-  }
-
-  /** Its time is over; who is in the middle of reading it may finish. */
-  #expire(job: GateJob): void {
-    const { clock } = this.#life.runtime
-    if (job.ring.hasReaderBehind(clock.now() - this.#life.timing.rpcTimeoutMs))
-      job.timer = clock.setTimer(READER_STEP_MS, () => this.#expire(job))
-    else this.#forget(job)
-  }
-
-  #forget(job: GateJob): void {
-    const { jobId } = job
-    job.timer?.cancel()
-    this.#jobs.delete(jobId)
-    this.#counters.forgotten++
-    this.#wakeNow(jobId)
-    const { peer, scope, runtime } = this.#life
-    for (const datacenter of job.targets.keys()) {
-      const leader = this.#links.get(datacenter)?.leader
-      if (leader == null) continue
-      // Once: a leader that does not hear it forgets the job by its own retention.
-      peer.ask(leader.address, jobForget, { jobIds: [jobId] }, { signal: scope.signal }).catch((error: unknown) => {
-        runtime.logger.debug('a datacenter was not told to forget a job', { jobId, datacenter, err: error })
-      })
-    }
+  /** Not here; and who has it, if that is known. */
+  #elsewhere(jobId: string): Refusal {
+    const owner = this.#company?.claims.ownerOf(jobId)
+    if (owner === undefined || owner.gateId === this.id)
+      return refuse('JOB_NOT_FOUND', `${this.id} does not know ${jobId}`)
+    return refuse('JOB_NOT_FOUND', `${owner.gateId} owns ${jobId}`, { owner })
   }
 
   // ---- watching
 
   async #watch({ jobId, reader, cursor, waitMs }: RequestOf<typeof jobWatch>, call: RpcCall) {
     const { clock } = this.#life.runtime
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return refuse('JOB_NOT_FOUND', `${this.id} does not know ${jobId}`)
+    const job = this.#jobs?.get(jobId)
+    if (job === undefined) return this.#elsewhere(jobId)
     job.ring.seen(reader, cursor, clock.now())
     if (!job.ring.hasAfter(cursor)) {
       if (this.#watchers.full)
@@ -499,32 +337,16 @@ export class Gate implements Node {
         })
       await this.#watchers.wait(jobId, Math.min(waitMs, MAX_WAIT_MS), call.signal)
       if (this.#life.over) return refuse('NODE_STOPPED', `${this.id} is stopped`)
+      if (this.#jobs?.get(jobId) !== job) return this.#elsewhere(jobId)
     }
     const page = job.ring.read(cursor)
     job.ring.seen(reader, page.cursor, clock.now())
     return { ok: true as const, ...page, owner: job.owner }
   }
 
-  /** Wakes the watchers of a job soon, once for all that happens meanwhile. */
-  #tell(job: GateJob): void {
-    if (this.#news.has(job.jobId) || !this.#watchers.isWatched(job.jobId)) return
-    const timer = this.#life.runtime.clock.setTimer(GATHER_MS, () => {
-      this.#news.delete(job.jobId)
-      this.#watchers.wake(job.jobId)
-    })
-    this.#news.set(job.jobId, timer)
-  }
-
-  /** At once, and not again for what was gathered. */
-  #wakeNow(jobId: string): void {
-    this.#news.get(jobId)?.cancel()
-    this.#news.delete(jobId)
-    this.#watchers.wake(jobId)
-  }
-
-  #cancel({ jobId, workflowId, reason }: RequestOf<typeof jobCancel>) {
-    const job = this.#jobs.get(jobId)
-    if (job === undefined) return refuse('JOB_NOT_FOUND', `${this.id} does not know ${jobId}`)
+  #cancel({ jobId, workflowId, reason }: RequestOf<typeof jobCancel>, jobs: GateJobs) {
+    const job = jobs.get(jobId)
+    if (job === undefined) return this.#elsewhere(jobId)
     const why = reason === undefined ? {} : { reason }
     if (workflowId !== undefined) {
       if (!job.submission.workflows.some(({ id }) => id === workflowId))
@@ -535,18 +357,16 @@ export class Gate implements Node {
     }
     const { status, notify } = job.global.cancel(reason)
     for (const datacenter of notify) job.targets.get(datacenter)?.assignment.cancel(why)
-    this.#check(job)
+    jobs.check(job)
     return { ok: true as const, status }
   }
 
   #halt(): void {
-    for (const job of this.#jobs.values()) job.timer?.cancel()
-    for (const timer of this.#news.values()) timer.cancel()
+    this.#company?.claims.stop()
+    this.#jobs?.stop()
     this.#watchers.wakeAll()
   }
 }
-
-const MAX_TIMER_MS = 2_147_483_647
 
 /** What is wrong with the job as a whole, or null. */
 function invalidity(jobId: string, { workflows, tenant, timeoutMs, stuckMs }: Submission): string | null {

@@ -22,6 +22,11 @@ export class Gates {
     return this.#preferred
   }
 
+  /** How many are known from the start. */
+  get count(): number {
+    return this.#addresses.length
+  }
+
   prefer(address: string): void {
     this.#preferred = address
   }

@@ -129,11 +129,14 @@ export class JobHandle {
       ...(workflowId !== undefined && { workflowId }),
     }
     const deadline = this.#clock.now() + timing.jobLostMs
+    let unknownTo = 0
     for (let failures = 1; ; failures++) {
       signal.throwIfAborted()
       const answer = await gates.ask(jobCancel, request, { signal })
       if (answer?.ok === true) return { status: answer.status }
-      if (answer !== null && answer.code !== 'OVERLOADED') throw refusalError(answer)
+      if (answer?.owner !== undefined) gates.prefer(answer.owner.address)
+      else if (answer?.code === 'JOB_NOT_FOUND' && ++unknownTo < gates.count) gates.next()
+      else if (answer !== null && answer.code !== 'OVERLOADED') throw refusalError(answer)
       if (this.#clock.now() >= deadline)
         throw new NodeError('NO_GATE', `no gate has heard the cancellation of ${this.jobId}`)
       await this.#clock.sleep(answer?.retryAfterMs ?? fullJitterMs(BACKOFF, failures, runtime.random), signal)

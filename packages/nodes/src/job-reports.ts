@@ -25,6 +25,8 @@ export interface JobReportsOptions {
   readonly signal: AbortSignal
   leader(): LeaderRef
   owner(): JobOwner
+  /** Addresses of gates that may know the owner, if the one that is known is silent. */
+  gates(): readonly string[]
   onAcknowledged(ref: ExecutionRef): void
   /** The gate has this result. */
   onTaken(result: ShardResultWire): void
@@ -189,13 +191,13 @@ export class JobReports {
 
   /** Whether it failed, and is to be sent again later. */
   async #send({ progress, settled, windows, final }: Report): Promise<boolean> {
-    const { jobId, datacenter, peer, signal, leader, owner, onRefused } = this.#options
+    const { jobId, datacenter, peer, signal, leader, onRefused } = this.#options
     const report = { jobId, datacenter, leader: leader(), settled, windows }
     const told = progress === null ? null : withNewPlans(progress, this.#plansTold)
     const request = { ...report, ...(told && { progress: told }), ...(final && { final }) }
     let answer
     try {
-      answer = await peer.ask(owner().address, jobReport, request, { signal })
+      answer = await peer.ask(this.#destination(), jobReport, request, { signal })
     } catch (error) {
       if (!isLinkFailure(error)) throw error
       return true
@@ -212,6 +214,14 @@ export class JobReports {
     if (told !== null) this.#plansTold += Object.keys(told.plans).length
     this.#taken({ progress, settled, windows, final }, answer.acknowledged)
     return false
+  }
+
+  /** The owner; after every failure any other gate, which answers with the owner that it knows. */
+  #destination(): string {
+    const { owner, gates, random } = this.#options
+    const { address } = owner()
+    const others = this.#failures % 2 === 0 ? [] : gates().filter((gate) => gate !== address)
+    return others.length === 0 ? address : random.pick(others)
   }
 
   #taken({ progress, windows, final }: Report, acknowledged: readonly ExecutionRef[]): void {

@@ -26,6 +26,8 @@ export interface LeaderJobsOptions {
   readonly retain: { readonly completedMs: number; readonly failedMs: number }
   readonly scheduler: () => JobScheduler
   self(): LeaderRef
+  /** Addresses of the gates that are there. */
+  gates(): readonly string[]
   /** The gate has this result. */
   acknowledge(workerId: string, ref: ExecutionRef): void
   /** Another leader had accepted it before: called in front of its submission. */
@@ -172,7 +174,7 @@ export class LeaderJobs {
   }
 
   #managerJob(jobId: string, owner: JobOwner, retried: ReadonlySet<string>): ManagerJob {
-    const { datacenter, signal, self, acknowledge, state, life } = this.#options
+    const { datacenter, signal, self, gates, acknowledge, state, life } = this.#options
     const { peer, runtime, timing, reporter, label } = life
     const { clock, random } = runtime
     return new ManagerJob({
@@ -186,6 +188,7 @@ export class LeaderJobs {
       timing,
       signal,
       leader: self,
+      gates,
       onAcknowledged: acknowledge,
       onTaken: (result) => state?.jobSettled(jobId, result),
       onRefused: (refusal) => this.#refused(jobId, refusal),
@@ -198,7 +201,7 @@ export class LeaderJobs {
   #refused(jobId: string, { code, owner }: Refusal): void {
     const { state, life } = this.#options
     const job = this.#jobs.get(jobId)
-    if (job !== undefined && owner !== undefined && owner.fence > job.owner.fence) {
+    if (job !== undefined && owner !== undefined && isBetter(owner, job.owner)) {
       job.owner = owner
       state?.jobOwned(jobId, owner)
     }
@@ -231,6 +234,11 @@ export class LeaderJobs {
     this.#forgotten.set(jobId, true)
     scheduler().forget(jobId)
   }
+}
+
+/** Of two that claim a job: see `LeadershipTable`. */
+function isBetter(owner: JobOwner, than: JobOwner): boolean {
+  return owner.fence === than.fence ? owner.gateId < than.gateId : owner.fence > than.fence
 }
 
 export function jobOf(key: string): string {

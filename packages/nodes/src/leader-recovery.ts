@@ -10,8 +10,8 @@ import type { TaskScope, Timer } from '@hs/core'
 import type { JobScheduler } from '@hs/jobs'
 import type { DatacenterState } from './datacenter-state.js'
 import type { KnownJob } from './known-job.js'
-import { isLinkFailure } from './link-failure.js'
 import type { NodeLife } from './node-life.js'
+import { tryThrice } from './tries.js'
 import type { LeaderRef } from './wire/fields.js'
 import { jobReport } from './wire/gate-manager.js'
 import { managerSync, stateCodec } from './wire/manager-manager.js'
@@ -35,7 +35,6 @@ export interface LeaderRecoveryOptions {
   onOver(): void
 }
 
-const TRIES = 3
 /** Questions to gates under way at once. */
 const MAX_QUESTIONS = 64
 
@@ -177,38 +176,28 @@ export class LeaderRecovery {
       await Promise.all(jobs.slice(at, at + MAX_QUESTIONS).map((job) => this.#askOwner(job, signal)))
   }
 
-  async #askOwner({ jobId, owner }: KnownJob, signal: AbortSignal): Promise<void> {
+  async #askOwner(job: KnownJob, signal: AbortSignal): Promise<void> {
     const { life, state, datacenter, self } = this.#options
-    const isOver = await this.#try(signal, async () => {
+    const { jobId } = job
+    const isAnswered = await this.#try(signal, async () => {
       if (!this.#awaitedJobs.has(jobId)) return true
       const report = { jobId, datacenter, leader: self(), settled: [], windows: [] }
-      const answer = await life.peer.ask(owner.address, jobReport, report, { signal })
-      const isUnwanted = answer.ok ? answer.abandon : answer.code === 'JOB_NOT_FOUND' && answer.owner === undefined
+      const answer = await life.peer.ask(job.owner.address, jobReport, report, { signal })
+      if (!answer.ok && answer.owner !== undefined) {
+        state?.jobOwned(jobId, answer.owner)
+        return false
+      }
+      const isUnwanted = answer.ok ? answer.abandon : answer.code === 'JOB_NOT_FOUND'
       if (isUnwanted && this.#awaitedJobs.has(jobId)) {
         state?.jobForgotten(jobId)
         this.assigned(jobId)
       }
       return true
     })
-    if (!isOver) life.runtime.logger.debug('the owner of a job does not answer', { jobId, gate: owner.gateId })
+    if (!isAnswered) life.runtime.logger.debug('the owner of a job does not answer', { jobId, gate: job.owner.gateId })
   }
 
-  /** Whether one of three attempts succeeded; between them waits, longer each time, with jitter. */
-  async #try(signal: AbortSignal, attempt: () => Promise<boolean>): Promise<boolean> {
-    const { runtime, timing, reporter, label } = this.#options.life
-    for (let failures = 0; failures < TRIES; failures++) {
-      if (failures > 0) {
-        const longestMs = timing.heartbeatMs * 2 ** (failures - 1)
-        await runtime.clock.sleep(longestMs * (0.5 + runtime.random.next() / 2), signal)
-      }
-      if (this.#phase === 'over') return false
-      try {
-        if (await attempt()) return true
-      } catch (error) {
-        if (signal.aborted) throw error
-        if (!isLinkFailure(error)) reporter.report(`${label}.recovery`, error)
-      }
-    }
-    return false
+  #try(signal: AbortSignal, attempt: () => Promise<boolean>): Promise<boolean> {
+    return tryThrice(this.#options.life, 'recovery', signal, attempt, () => this.#phase === 'over')
   }
 }

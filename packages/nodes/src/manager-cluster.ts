@@ -2,9 +2,10 @@
  * The managers of one datacenter among themselves: SWIM tells who is there, an election who leads. One of them leads at
  * a time, for as long as a quorum of the configured number has answered it.
  */
-import { DatagramChannels, type Disk } from '@hs/core'
-import { Cluster, DiskElectionStore, LeaderElection, presets, type ElectionCluster, type Leadership } from '@hs/swim'
+import type { Disk } from '@hs/core'
+import { DiskElectionStore, LeaderElection, type ElectionCluster, type Leadership } from '@hs/swim'
 import type { NodeLife } from './node-life.js'
+import { TierCluster } from './tier-cluster.js'
 import type { LeaderRef } from './wire/fields.js'
 
 export interface ManagerClusterOptions {
@@ -22,37 +23,25 @@ export interface ManagerClusterOptions {
   onElected(name: string, term: number): void
 }
 
-/** What SWIM takes of the datagrams of a node. */
-const SWIM_CHANNEL = 0
-/** By which others know this life of a manager, whatever SWIM calls it. */
-const NODE_ID = 'node'
+/** A manager that is only heard of is asked so often, and believed in for so long (AD-35). */
+const HEARSAY = Object.freeze({ unconfirmedTimeoutMs: 90_000, confirmationAttempts: 3 })
 /** So many heartbeats make a lease, which is the election timeout. */
 const MISSED_HEARTBEATS = 3
 
 export class ManagerCluster {
-  readonly #cluster: Cluster
+  readonly #tier: TierCluster
   readonly #election: LeaderElection
   #isSilent = false
 
   constructor(options: ManagerClusterOptions) {
     const { life, cluster, datacenter, peers, size, disk } = options
     const { runtime, timing, reporter, label } = life
-    const { datagram, rpc } = life.endpoint
-    this.#cluster = new Cluster({
-      ...runtime,
-      ...presets.local,
-      // A fifth of a second where all is on one machine, two where it is not: the other times follow.
-      probeIntervalMs: timing.probeIntervalMs,
-      probeTimeoutMs: timing.probeIntervalMs / 2,
-      name: life.id,
+    this.#tier = new TierCluster({
+      life,
+      name: `${cluster}/${datacenter}/managers`,
       role: 'manager',
-      cluster: `${cluster}/${datacenter}/managers`,
-      datagram: new DatagramChannels(datagram, runtime).channel(SWIM_CHANNEL),
-      rpc,
-      seeds: peers,
-      meta: { [NODE_ID]: life.nodeId },
-      reconnectIntervalMs: 10 * timing.probeIntervalMs,
-      forgetDeadAfterMs: timing.forgetNodeMs,
+      policy: HEARSAY,
+      peers,
     })
     this.#election = new LeaderElection({
       ...runtime,
@@ -71,19 +60,16 @@ export class ManagerCluster {
       if (name !== life.id) options.onElected(name, term)
     })
     events.on('error', (error) => reporter.report(`${label}.election`, error))
-    this.#cluster.events.on('error', (error) => reporter.report(`${label}.membership`, error))
   }
 
   /** Managers that are there, this one included. */
   get size(): number {
-    return this.#cluster.size
+    return this.#tier.size
   }
 
   /** Addresses of the others that are there. */
   get peers(): string[] {
-    return this.#cluster
-      .members()
-      .flatMap(({ name, rpcAddress }) => (name === this.#cluster.local.name ? [] : rpcAddress))
+    return this.#tier.others.map(({ rpcAddress }) => rpcAddress)
   }
 
   /** Whether this one leads at this very moment. */
@@ -98,34 +84,34 @@ export class ManagerCluster {
   /** Who leads, as far as this manager knows. */
   get leader(): { readonly name: string; readonly ref: LeaderRef } | null {
     const name = this.#election.leader
-    const member = name === undefined ? undefined : this.#cluster.member(name)
+    const member = name === undefined ? undefined : this.#tier.swim.member(name)
     if (member === undefined) return null
-    const { meta, id, rpcAddress } = member
-    return { name: member.name, ref: { id: meta[NODE_ID] ?? id, address: rpcAddress, term: this.#election.term } }
+    const { rpcAddress: address } = member
+    return { name: member.name, ref: { id: this.#tier.nodeIdOf(member), address, term: this.#election.term } }
   }
 
   /** @throws (as a rejection) HsError `'ELECTION_STATE_CORRUPT'`, and what the disk throws */
   async start(): Promise<void> {
-    await this.#cluster.start()
+    await this.#tier.swim.start()
     await this.#election.start()
   }
 
   /** Steps down if it leads, and tells the others that it goes. */
   async leave(): Promise<void> {
     await this.#election.stop()
-    await this.#cluster.leave()
+    await this.#tier.swim.leave()
   }
 
   /** As a crash looks to the others. */
   async crash(): Promise<void> {
     this.#isSilent = true
     await this.#election.stop()
-    await this.#cluster.stop()
+    await this.#tier.swim.stop()
   }
 
   /** The cluster as the election has it: a crash resigns from nothing. */
   #voice(): ElectionCluster {
-    const cluster = this.#cluster
+    const cluster = this.#tier.swim
     return {
       get local() {
         return cluster.local

@@ -143,7 +143,7 @@ export class ManagerJob {
 }
 
 /** Without values and statistics: these were settled before, one by one. */
-function finalReport(result: DcJobResult): Parameters<typeof finalCodec.encode>[0] {
+export function finalReport(result: DcJobResult): Parameters<typeof finalCodec.encode>[0] {
   const { status, reason, durationMs, contextVersion, errors, workflows, accounting } = result
   return {
     // A finished job has one of the five.

@@ -20,6 +20,7 @@ import {
 } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
 import type { RpcPeer } from './rpc-peer.js'
+import { MAX_TIER } from './tier-cluster.js'
 import { jobCancel } from './wire/client-gate.js'
 import { refuse, type Refusal } from './wire/fields.js'
 import { jobAssign, jobForget, managerStatus } from './wire/gate-manager.js'
@@ -70,9 +71,6 @@ export interface ManagerSnapshot {
   readonly counters: Readonly<Record<string, number>>
 }
 
-/** More would slow every election down, and gain nothing. */
-const MAX_MANAGERS = 64
-
 const isDisk = (x: unknown): boolean => typeof (x as Disk | null)?.open === 'function'
 
 const schema = /* @__PURE__ */ (() =>
@@ -80,8 +78,8 @@ const schema = /* @__PURE__ */ (() =>
     .strictObject({
       ...nodeShape(),
       datacenter: z.string().min(1).max(128),
-      peers: z.array(peerAddress()).max(MAX_MANAGERS).default([]),
-      clusterSize: z.int().min(1).max(MAX_MANAGERS).optional(),
+      peers: z.array(peerAddress()).max(MAX_TIER).default([]),
+      clusterSize: z.int().min(1).max(MAX_TIER).optional(),
       disk: z.custom<Disk>(isDisk, 'expected a Disk').optional(),
       scheduler: z
         .strictObject({
@@ -198,9 +196,7 @@ export class Manager implements Node {
     peer.serve(jobAssign, (request) => this.#led((leader) => leader.assign(request)))
     peer.serve(jobCancel, (request) => this.#led((leader) => leader.cancel(request)))
     peer.serve(jobForget, ({ jobIds }) => this.#led((leader) => leader.forget(jobIds)))
-    peer.serve(managerStatus, ({ leader: followed }) =>
-      this.#led((leader) => leader.status(followed, this.#cluster?.size ?? 1)),
-    )
+    peer.serve(managerStatus, (request) => this.#led((leader) => leader.status(request, this.#cluster?.size ?? 1)))
     if (clusterSize === 1) {
       this.#lead(1)
       return

@@ -2,12 +2,17 @@
  * Requests that are held until something happens to their job. A slow client slows only itself, and one that is gone
  * frees its place at once.
  */
-import type { Clock } from '@hs/core'
+import type { Clock, Timer } from '@hs/core'
+
+/** News gathers for this long before watchers are woken, unless it is the end. */
+const GATHER_MS = 25
 
 export class Watchers {
   readonly #clock: Clock
   readonly #max: number
   readonly #waiting = new Map<string, Set<() => void>>()
+  /** Jobs whose watchers are to be woken soon. */
+  readonly #news = new Map<string, Timer>()
   #count = 0
 
   constructor(clock: Clock, max: number) {
@@ -48,15 +53,23 @@ export class Watchers {
     })
   }
 
-  isWatched(jobId: string): boolean {
-    return this.#waiting.has(jobId)
+  /** Wakes the watchers of a job soon, once for all that happens meanwhile. */
+  wakeSoon(jobId: string): void {
+    if (this.#news.has(jobId) || !this.#waiting.has(jobId)) return
+    this.#news.set(
+      jobId,
+      this.#clock.setTimer(GATHER_MS, () => this.wake(jobId)),
+    )
   }
 
+  /** At once, and not again for what was gathered. */
   wake(jobId: string): void {
+    this.#news.get(jobId)?.cancel()
+    this.#news.delete(jobId)
     for (const done of [...(this.#waiting.get(jobId) ?? [])]) done()
   }
 
   wakeAll(): void {
-    for (const jobId of [...this.#waiting.keys()]) this.wake(jobId)
+    for (const jobId of [...this.#waiting.keys(), ...this.#news.keys()]) this.wake(jobId)
   }
 }

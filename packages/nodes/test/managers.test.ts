@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { MemoryDisk } from '@hs/core/testing'
-import { defineWorkflow, Manager, type JobResult, type ManagerOptions, type NodeError } from '../src/index.js'
+import {
+  defineWorkflow,
+  Manager,
+  type GateOptions,
+  type JobResult,
+  type ManagerOptions,
+  type NodeError,
+} from '../src/index.js'
+import { FreezableRpc } from './freezable-transport.js'
 import { DC, MemoryCluster } from './memory-cluster.js'
 
 const NAMES = ['m1', 'm2', 'm3'] as const
@@ -39,10 +47,10 @@ class Trio {
     return manager
   }
 
-  async start(workers = 2): Promise<this> {
+  async start(workers = 2, gate: Partial<GateOptions> = {}): Promise<this> {
     for (const name of NAMES) await this.manager(name)
     for (let i = 1; i <= workers; i++) await this.cluster.worker(`w${i}`, { managers: ADDRESSES })
-    await this.cluster.gate({ datacenters: { [DC]: ADDRESSES } })
+    await this.cluster.gate({ datacenters: { [DC]: ADDRESSES }, ...gate })
     await this.leader()
     return this
   }
@@ -196,5 +204,102 @@ describe('a restart of all managers', () => {
       expect((await trio.leader()).snapshot().term).toBeGreaterThan(before)
       expect(await trio.cluster.stop()).toBe(0)
     }
+  })
+})
+
+describe('what managers tell each other (NODES-29)', () => {
+  it('lets every manager see every worker, and one that is back catches up', async () => {
+    const trio = await new Trio().start(2)
+    const leader = await trio.leader()
+    const seen = () => [...trio.managers.values()].map((manager) => manager.snapshot().workers)
+    await trio.cluster.settle(2_500)
+    expect(seen()).toEqual([2, 2, 2])
+    const [other] = [...trio.managers.values()].filter((manager) => manager !== leader)
+    await trio.cluster.run(other?.kill() ?? Promise.resolve())
+    await trio.cluster.worker('w3', { managers: ADDRESSES })
+    await trio.manager(other?.id ?? '')
+    await trio.cluster.settle(8_000)
+    expect(seen()).toEqual([3, 3, 3])
+    await trio.cluster.run(trio.cluster.workers.get('w1')?.stop() ?? Promise.resolve())
+    await trio.cluster.settle(2_000)
+    expect(seen()).toEqual([2, 2, 2])
+    expect(trio.cluster.errors()).toEqual([])
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+})
+
+describe('a new leader (NODES-25)', () => {
+  it('goes on as soon as all workers that were known have registered', async () => {
+    const trio = await new Trio().start()
+    const first = await trio.leader()
+    const job = await trio.submit(12) // on four cores: eight wait
+    await trio.cluster.settle(3_000)
+    await trio.cluster.run(first.kill())
+    await trio.leader()
+    const { clock } = trio.cluster
+    const ledAt = clock.now()
+    const started: number[] = []
+    for (const worker of trio.cluster.workers.values())
+      worker.events.on('shardStarted', () => started.push(clock.now()))
+    // A worker's cores are free before `recoveryMs`, 1,500, has passed.
+    await clock.runUntil(() => started.length > 0, { limitMs: 10_000 })
+    expect((started[0] ?? Infinity) - ledAt).toBeLessThan(1_200)
+    const result = await trio.cluster.result(job)
+    expectExact(result, 12)
+    expect(result.accounting).toMatchObject({ executions: 12, requeued: 0 })
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('does not wait long for a worker that went with the one before', async () => {
+    const trio = await new Trio().start(3)
+    const first = await trio.leader()
+    const job = await trio.submit(4)
+    await trio.cluster.settle(1_500)
+    const { clock, workers } = trio.cluster
+    const busy = [...workers.values()].find((worker) => worker.snapshot().running > 0)
+    await trio.cluster.run(Promise.all([first.kill(), busy?.kill()]))
+    await trio.leader()
+    const ledAt = clock.now()
+    const started: number[] = []
+    for (const worker of workers.values()) worker.events.on('shardStarted', () => started.push(clock.now()))
+    await clock.runUntil(() => started.length > 0, { limitMs: 10_000 })
+    expect((started[0] ?? Infinity) - ledAt).toBeLessThan(1_400)
+    expectExact(await trio.cluster.result(job), 4)
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('goes on with what its peers know while no gate answers', async () => {
+    const trio = new Trio()
+    const { datagram, rpc } = trio.cluster.transport('g1:1')
+    const gate = new FreezableRpc(rpc)
+    await trio.start(2, { transport: { datagram, rpc: gate } })
+    const first = await trio.leader()
+    const job = await trio.submit(12)
+    await trio.cluster.settle(3_000)
+    gate.freeze()
+    await trio.cluster.run(first.kill())
+    const second = await trio.leader()
+    await trio.cluster.settle(3_000)
+    expect(second.snapshot()).toMatchObject({ jobs: 1, workers: 2 })
+    await trio.cluster.settle(7_000)
+    gate.thaw()
+    const result = await trio.cluster.result(job)
+    expectExact(result, 12)
+    expect(result.accounting).toMatchObject({ executions: 12 })
+    expect(await trio.cluster.stop()).toBe(0)
+  })
+
+  it('does not run again what its gate has done with', async () => {
+    const trio = await new Trio().start()
+    const job = await trio.submit(4)
+    expectExact(await trio.cluster.result(job), 4)
+    const started: string[] = []
+    for (const worker of trio.cluster.workers.values()) worker.events.on('shardStarted', (key) => started.push(key))
+    const first = await trio.leader()
+    await trio.cluster.run(first.kill())
+    await trio.cluster.settle(5_000)
+    expect(started).toEqual([])
+    expect((await trio.leader()).snapshot()).toMatchObject({ jobs: 0, workers: 2 })
+    expect(await trio.cluster.stop()).toBe(0)
   })
 })

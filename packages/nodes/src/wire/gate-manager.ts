@@ -119,7 +119,7 @@ export const managerStatus = /* @__PURE__ */ (() =>
   method(
     'manager.status',
     'high',
-    { gateId: text(), leader: leaderField().exactOptional() },
+    { gateId: text(), /** Of the gate. */ address: text().exactOptional(), leader: leaderField().exactOptional() },
     { leader: leaderField(), managers: natural(), workers: natural(), totalCores: natural(), freeCores: natural() },
   ))()
 

@@ -1,6 +1,7 @@
 /** How urgent each method is: the transport gets this, for both directions. */
 import type { MessagePriority } from '@hs/core'
 import { gateStatus, jobCancel, jobSubmit, jobWatch } from './client-gate.js'
+import { gateSync, jobLeader } from './gate-gate.js'
 import { jobAssign, jobForget, jobReport, managerStatus } from './gate-manager.js'
 import { managerState, managerSync } from './manager-manager.js'
 import { shardAbort, shardRun, workerPing, workerRegister, workerReport } from './manager-worker.js'
@@ -10,6 +11,8 @@ const methods = () => [
   jobWatch,
   jobCancel,
   gateStatus,
+  jobLeader,
+  gateSync,
   jobAssign,
   jobReport,
   jobForget,

@@ -1,0 +1,55 @@
+/**
+ * What a gate has taken over of a job that another gate owns by a better claim, reported to that one as the datacenter
+ * would have: so nothing is lost that a worker has let go already.
+ */
+import type { JobTarget } from './job-target.js'
+import { JobReports } from './job-reports.js'
+import { finalCodec, finalReport } from './manager-job.js'
+import type { NodeLife } from './node-life.js'
+import type { JobOwner, LeaderRef } from './wire/fields.js'
+import { cut } from './wire/parts.js'
+
+export class JobHandover {
+  readonly #target: JobTarget
+  readonly #reports: JobReports
+  #owner: JobOwner
+
+  constructor(life: NodeLife, jobId: string, target: JobTarget, leader: () => LeaderRef, to: JobOwner) {
+    const { runtime, peer, timing, scope, reporter, label } = life
+    this.#target = target
+    this.#owner = to
+    this.#reports = new JobReports({
+      jobId,
+      datacenter: target.datacenter,
+      peer,
+      clock: runtime.clock,
+      random: runtime.random,
+      timing,
+      signal: scope.signal,
+      leader,
+      owner: () => this.#owner,
+      gates: () => [],
+      onAcknowledged: () => this.#endIfDone(),
+      onTaken: () => undefined,
+      onRefused: ({ code, owner }) => {
+        if (owner !== undefined) this.#owner = owner
+        else if (code === 'JOB_NOT_FOUND') this.#reports.close()
+      },
+      onDelivered: () => this.#reports.close(),
+      onAbandoned: () => this.#reports.close(),
+      onError: (error) => reporter.report(`${label}.handover`, error, { jobId }),
+    })
+    scope.signal.addEventListener('abort', () => this.#reports.close(), { once: true })
+  }
+
+  begin(): void {
+    for (const result of this.#target.settled()) this.#reports.settle(result)
+    const { final, snapshot } = this.#target
+    if (snapshot !== null) this.#reports.progress(snapshot)
+    if (final !== null) this.#reports.finish(cut(finalCodec.encode(finalReport(final))))
+  }
+
+  #endIfDone(): void {
+    if (this.#reports.pending === 0 && this.#target.final === null) this.#reports.close()
+  }
+}
