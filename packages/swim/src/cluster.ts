@@ -4,7 +4,7 @@
  * timer within its own, so the same seeds give the same history to the millisecond.
  * Sources: Das, Gupta, Motivala, "SWIM" (DSN 2002); Dadgar, Phillips, Currey, "Lifeguard" (arXiv 1707.00788).
  */
-import { ClosedError, deferred, HsError, LimitError, type TypedEmitter } from '@hs/core'
+import { ClosedError, ConfigError, deferred, HsError, LimitError, type TypedEmitter } from '@hs/core'
 import { ClusterState } from './cluster-state.js'
 import { Confirmer } from './confirmer.js'
 import type { Coordinate } from './coordinate.js'
@@ -17,7 +17,7 @@ import { Inbox } from './inbox.js'
 import { Joiner } from './joiner.js'
 import { memberStatuses, type Member, type MemberStatus, type Meta } from './member.js'
 import { Membership } from './membership.js'
-import { resolveOptions, type ClusterOptions } from './options.js'
+import { resolveOptions, type ClusterOptions, type ClusterSettings } from './options.js'
 import { Outbox } from './outbox.js'
 import { OutstandingPings } from './outstanding.js'
 import { encodedMetaBytes } from './packet-writer.js'
@@ -95,7 +95,7 @@ export class Cluster implements AsyncDisposable {
     const proxy = new Proxy(state, outbox, pings)
     const onMessage = (topic: string, payload: Uint8Array, from: Member) => this.#topics.get(topic)?.(payload, from)
     this.#inbox = new Inbox({ state, membership, identity, entries, outbox, pings, proxy, roundTrips, onMessage })
-    this.#checkFits(state.settings.meta)
+    this.#checkConfigured(state.settings)
   }
 
   get events(): TypedEmitter<ClusterEvents> {
@@ -166,11 +166,14 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Tells the others, waits until that has gone out often enough or for `timeoutMs`, then stops.
-   * Rejects with ClosedError if it was stopped before.
+   * Tells the others, waits until that has gone out often enough or for `timeoutMs` (by default `leaveTimeoutMs` of the
+   * cluster), then stops; again: the same promise.
+   * Rejects with ClosedError if it was stopped before; HsError `'INVALID_ARGUMENT'`, and then nothing was done.
    */
-  leave(options: { timeoutMs?: number } = {}): Promise<void> {
-    return (this.#leaving ??= this.#leave(options))
+  async leave(options: { timeoutMs?: number } = {}): Promise<void> {
+    const { timeoutMs = this.#state.settings.leaveTimeoutMs } = options
+    checkTimeout(timeoutMs)
+    await (this.#leaving ??= this.#leave(timeoutMs))
   }
 
   /** Falls silent, as a crash looks to the others. Leaves no timer; closes no transport; idempotent. */
@@ -258,9 +261,14 @@ export class Cluster implements AsyncDisposable {
     return true
   }
 
-  /** Handles the messages of a topic; the last handler counts. Returns what takes it away. */
+  /**
+   * Handles the messages of a topic; the last handler counts. Returns what takes it away.
+   * @throws HsError `'INVALID_ARGUMENT'`; ClosedError
+   */
   onMessage(topic: string, fn: (payload: Uint8Array, from: Member) => void): () => void {
+    this.#assertOpen()
     checkTopic(topic)
+    if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', 'onMessage: expected a function')
     const handler = this.#state.reporter.guard('Cluster.onMessage', fn, { topic })
     this.#topics.set(topic, handler)
     return () => {
@@ -313,9 +321,8 @@ export class Cluster implements AsyncDisposable {
     })
   }
 
-  async #leave({ timeoutMs = this.#state.settings.leaveTimeoutMs }: { timeoutMs?: number }): Promise<void> {
+  async #leave(timeoutMs: number): Promise<void> {
     this.#assertOpen()
-    checkTimeout(timeoutMs)
     const isAlone = this.#state.table.ring.size === 0
     if (this.#state.status === 'running' && !isAlone) {
       const told = deferred<void>()
@@ -350,6 +357,15 @@ export class Cluster implements AsyncDisposable {
     const bytes = this.#identity.encodedBytes(meta)
     if (bytes > maxItemBytes)
       throw new LimitError(`Bytes of the record of ${self.name} in one packet`, maxItemBytes, bytes)
+  }
+
+  /** The same of the options. @throws ConfigError */
+  #checkConfigured({ meta, maxPacketBytes }: ClusterSettings): void {
+    const overhead = maxPacketBytes - this.#state.maxItemBytes
+    const bytes = this.#identity.encodedBytes(meta) + overhead
+    if (bytes <= maxPacketBytes) return
+    const message = `expected at least ${bytes}, for the own record with its name, addresses, role and metadata`
+    throw new ConfigError('Cluster', [{ path: 'maxPacketBytes', message, value: maxPacketBytes }])
   }
 }
 

@@ -57,11 +57,13 @@ export class Identity {
 
   setMeta(meta: Readonly<Meta>): void {
     const { self, table } = this.#state
+    // Who says goodbye has no more to say: an alive record would take it back.
+    const isGoing = self.status === LEFT
     table.change(self, () => {
       self.meta = meta
-      self.incarnation++
+      if (!isGoing) self.incarnation++
     })
-    this.#speak()
+    if (!isGoing) this.#speak()
   }
 
   /** Says goodbye; `onGone` when it has been said often enough. */

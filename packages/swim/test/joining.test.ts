@@ -257,6 +257,7 @@ describe('Life of a cluster object (SWIM-1, SWIM-34)', () => {
     expect(() => a.publish('k', new Uint8Array())).toThrow(closed)
     expect(() => a.retract('k')).toThrow(closed)
     expect(() => a.send('n1', 't', new Uint8Array())).toThrow(closed)
+    expect(() => a.onMessage('t', () => undefined)).toThrow(closed)
     await expect(a.ping('n1')).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(a.join(['n1:1'])).rejects.toMatchObject({ code: 'CLOSED' })
     await expect(a.start()).rejects.toMatchObject({ code: 'CLOSED' })
@@ -297,6 +298,33 @@ describe('Life of a cluster object (SWIM-1, SWIM-34)', () => {
     }
     expect(a.member('n1')?.status).toBe('left')
     expect([a.size, c.size]).toEqual([2, 2])
+    await lab.stop()
+  })
+
+  it('who leaves stays gone, although its metadata is replaced meanwhile (SWIM-34)', async () => {
+    const lab = new Lab()
+    const [a, b, c] = (await lab.together(3)) as [Cluster, Cluster, Cluster]
+    const seen = [a, c].map(watch)
+    const left = b.leave()
+    b.setMeta({ state: 'draining' })
+    const from = lab.clock.now()
+    await lab.clock.run(left)
+    expect(lab.clock.now() - from).toBeLessThan(5_000)
+    expect(b.local.meta).toEqual({ state: 'draining' })
+    await lab.run(60_000)
+    for (const events of seen) expect(events).toEqual([['memberLeft', 'n1']])
+    await lab.stop()
+  })
+
+  it('a leave that is refused has done nothing, and a later one leaves', async () => {
+    const lab = new Lab()
+    const [a, b] = (await lab.together(2)) as [Cluster, Cluster]
+    await expect(b.leave({ timeoutMs: -1 })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+    expect(b.status).toBe('running')
+    await lab.clock.run(Promise.all([b.leave(), b.leave()]))
+    await b.leave()
+    await lab.run(1_000)
+    expect([a.member('n1')?.status, b.status]).toEqual(['left', 'stopped'])
     await lab.stop()
   })
 
@@ -359,6 +387,7 @@ describe('Options of a cluster', () => {
     ['maxPacketBytes', { maxPacketBytes: 100 }],
     ['maxMembers', { maxMembers: 0 }],
     ['meta', { meta: { blob: 'x'.repeat(513) } }],
+    ['maxPacketBytes', { maxPacketBytes: 512, meta: { blob: 'x'.repeat(500) } }],
     ['role', { role: 'r'.repeat(33) }],
     ['roles.worker.suspicionMultiplier', { roles: { worker: { suspicionMultiplier: 0 } } }],
     ['seeds.0', { seeds: ['a b'] }],
