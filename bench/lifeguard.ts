@@ -1,10 +1,9 @@
 /**
  * The Lifeguard paper, reproduced on virtual time: its tables beside ours. The figures depend on the seeds alone, not
- * on the machine; three seeds of everything take hours of a processor. Ctrl-C ends an experiment early and prints what
- * there is of it.
+ * on the machine; three seeds of everything take hours of a processor. Ctrl-C ends it early and prints what there is;
+ * with `--json` the same command goes on from there.
  * Source: Dadgar, Phillips, Currey, "Lifeguard" (arXiv 1707.00788).
  */
-import { writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { Command, InvalidArgumentError } from 'commander'
 import {
@@ -20,6 +19,7 @@ import { latencyConfigurations, latencyRows, latencyTable } from './lifeguard/la
 import type { Latencies } from './lifeguard/latency.js'
 import { runJobs } from './lifeguard/pool.js'
 import { Progress } from './lifeguard/progress.js'
+import { Records } from './lifeguard/records.js'
 
 const count = (text: string) => {
   const value = Number(text)
@@ -30,7 +30,7 @@ const flags = new Command('lifeguard')
   .option('--smoke', 'does it run at all: few members, little of everything', false)
   .option('--seeds <n>', 'runs of each cell', count, 3)
   .option('--only <text>', 'experiments whose name contains it: interval, latency, exhaustion', '')
-  .option('--json <file>', 'where to write all figures')
+  .option('--json <file>', 'where all figures are kept; what it holds already is not run again')
   .option('--workers <n>', 'processes', count, availableParallelism())
   .parse()
   .opts<{ smoke: boolean; seeds: number; only: string; json?: string; workers: number }>()
@@ -39,7 +39,7 @@ const { smoke } = flags
 const seeds = Array.from({ length: smoke ? 1 : flags.seeds }, (_, i) => i + 1)
 const interrupted = new AbortController()
 process.once('SIGINT', () => interrupted.abort())
-const report: Record<string, unknown> = { node: process.version, smoke, seeds }
+const records = new Records(flags.json)
 
 /** Returns how much of it was done. */
 async function work<J extends Job>(
@@ -47,13 +47,19 @@ async function work<J extends Job>(
   jobs: readonly J[],
   onDone: (job: J, result: ResultOf<J>) => void,
 ): Promise<string> {
-  const progress = new Progress(title, jobs.length)
-  let done = 0
+  const left = jobs.filter((job) => {
+    const result = records.get(job)
+    if (result !== undefined) onDone(job, result)
+    return result === undefined
+  })
+  const progress = new Progress(title, left.length)
+  let done = jobs.length - left.length
   await runJobs({
-    jobs,
+    jobs: left,
     workers: flags.workers,
     signal: interrupted.signal,
     onDone: (job, result) => {
+      records.keep(job, result)
       onDone(job, result)
       done++
       progress.step()
@@ -68,10 +74,8 @@ async function interval(): Promise<void> {
   const extent = await work('interval', intervalJobs(seeds, smoke), ({ cell, configuration }, outcome) => {
     measured.push({ cell, configuration, outcome })
   })
-  const rows = summarise(measured)
   console.log(`Interval experiment: FP are deaths reported of members that were never held, FP- those reported by such members; % of SWIM; ${extent}`) // prettier-ignore
-  console.log(intervalTable(rows))
-  report['interval'] = { rows, measured }
+  console.log(intervalTable(summarise(measured)))
 }
 
 async function latency(): Promise<void> {
@@ -86,10 +90,8 @@ async function latency(): Promise<void> {
     const before = measured.get(configuration) ?? { first: [], full: [] }
     measured.set(configuration, { first: [...before.first, ...first], full: [...before.full, ...full] })
   })
-  const rows = latencyRows(measured)
   console.log(`Latency of true crashes: until one survivor reports it, until all have; ${extent}`)
-  console.log(latencyTable(rows))
-  report['latency'] = rows
+  console.log(latencyTable(latencyRows(measured)))
 }
 
 async function exhaustion(): Promise<void> {
@@ -113,12 +115,10 @@ async function exhaustion(): Promise<void> {
   })
   console.log(`No processor: deaths reported of members that always had one, mean of a run; ${extent}`)
   console.log(exhaustionTable(measured))
-  report['exhaustion'] = measured
 }
 
 const experiments = { interval, latency, exhaustion }
 for (const [name, run] of Object.entries(experiments)) {
-  if (name.includes(flags.only) && !interrupted.signal.aborted) await run()
+  if (name.includes(flags.only)) await run()
 }
 if (smoke) console.log('a smoke run: at this size "reached" and "MISSED" mean nothing')
-if (flags.json !== undefined) writeFileSync(flags.json, `${JSON.stringify(report, null, 2)}\n`)

@@ -13,6 +13,7 @@ export interface Work<J extends Job> {
 
 /** Resolves when all is done, or what was begun when the signal came; rejects when a process ends, as by an error. */
 export async function runJobs<J extends Job>({ jobs, workers, signal, onDone }: Work<J>): Promise<void> {
+  if (signal.aborted) return
   const left = [...jobs].reverse()
   const children = Array.from({ length: Math.min(workers, jobs.length) }, () => {
     const child = fork(fileURLToPath(new URL('./worker.ts', import.meta.url)))
