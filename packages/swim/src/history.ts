@@ -1,4 +1,5 @@
 /** What happened to whom, the newest `capacity` entries: columns of numbers, as they are many and seldom read. */
+import { deepFreeze } from '@hs/core'
 
 export type AuditKind = 'joined' | 'updated' | 'suspected' | 'recovered' | 'refuted' | 'dead' | 'left' | 'forgotten'
 
@@ -55,7 +56,7 @@ export class History {
     const kind = this.#kinds[slot] as AuditKind
     const member = this.#members[slot] as string
     const detail = this.#details[slot]
-    return Object.freeze({ atMs, wallMs, kind, member, incarnation, ...(detail === undefined ? {} : { detail }) })
+    return deepFreeze({ atMs, wallMs, kind, member, incarnation, ...(detail === undefined ? {} : { detail }) })
   }
 
   #grow(): void {

@@ -253,7 +253,7 @@ export class Membership {
       return
     }
     const bytes = encodeVerdict(DEAD, record.name, record.generation, record.incarnation, self.name)
-    this.#die(record, record.incarnation, 'timeout', 0, { accusers: suspicion.accusers })
+    this.#die(record, record.incarnation, 'timeout', 0, { accusers: [...suspicion.accusers] })
     this.#state.queue.addRecord(bytes, record)
   }
 

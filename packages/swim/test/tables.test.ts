@@ -183,6 +183,14 @@ describe('History', () => {
     expect(history.entries()).toEqual([entry(2), entry(3), { ...entry(4), detail: { by: 'x' } }])
   })
 
+  it('hands out entries that are frozen all the way down', () => {
+    const history = new History(3)
+    const accusers = ['b', 'c']
+    history.add(1, 1, 'dead', 'a', 0, { cause: 'timeout', accusers })
+    const [{ detail } = {}] = history.entries()
+    expect([history.entries(), history.entries()[0], detail, detail?.accusers].every(Object.isFrozen)).toBe(true)
+  })
+
   it('keeps nothing when it is told to', () => {
     const history = new History(0)
     history.add(1, 1, 'joined', 'a', 0)
