@@ -27,7 +27,8 @@ export interface UdpPlan {
 
 type Window = Omit<AtRest, 'name'>
 
-const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
+const MEMBERS_SCRIPT = fileURLToPath(new URL('./udp-members.ts', import.meta.url))
+const MEMBERLIST_SOURCE = fileURLToPath(new URL('./memberlist/main.go', import.meta.url))
 const GO_ENVIRONMENT = { GO111MODULE: 'off', GOPATH: '/usr/share/gocode', GOFLAGS: '' }
 
 /** A contender of `udp-members.ts`. */
@@ -35,7 +36,7 @@ export function nodeMembers(contender: 'ours' | 'peer' | 'floor', probeMs: numbe
   const name = { ours: '@hs/swim', peer: 'swim 0.6.0', floor: 'bare node:dgram' }[contender]
   const { members, warmS, windows, windowS, quietS } = plan
   const numbers = [members, probeMs, warmS, windows, windowS, quietS].map(String)
-  const command = ['--import', 'tsx', path('udp-members.ts'), contender, ...numbers]
+  const command = ['--import', 'tsx', MEMBERS_SCRIPT, contender, ...numbers]
   return measure(`${name}, probes every ${probeMs} ms`, process.execPath, command)
 }
 
@@ -52,7 +53,7 @@ export async function memberlist(plan: UdpPlan): Promise<AtRest> {
   const folder = mkdtempSync(join(tmpdir(), 'memberlist-'))
   try {
     const binary = join(folder, 'memberlist')
-    const built = spawnSync('go', ['build', '-o', binary, path('memberlist/main.go')], environment())
+    const built = spawnSync('go', ['build', '-o', binary, MEMBERLIST_SOURCE], environment())
     if (built.status !== 0) throw new Error(`memberlist does not build: ${String(built.stderr)}`)
     const { members, windows, windowS, quietS } = plan
     return await measure('memberlist, LAN', binary, [members, windows, windowS, quietS].map(String))
