@@ -18,7 +18,7 @@ export class Electorate {
   ) {
     this.#members = members
     this.#size = 'size' in of ? of.size : of.voters.length
-    if ('voters' in of) this.#list = { voters: [...of.voters], term: 0, version: 0 }
+    if ('voters' in of) this.#list = frozen({ voters: of.voters, term: 0, version: 0 })
   }
 
   /** Undefined: its size is fixed. */
@@ -62,7 +62,7 @@ export class Electorate {
   replace(list: VoterList): boolean {
     if (this.#list === undefined) return false
     const changed = list.voters.join() !== this.#list.voters.join()
-    this.#list = list
+    this.#list = frozen(list)
     return changed
   }
 
@@ -86,4 +86,9 @@ export class Electorate {
     }
     return this.#exceeded
   }
+}
+
+/** It is handed out by getters, and who reads it must not change who votes. */
+function frozen({ voters, term, version }: VoterList): VoterList {
+  return Object.freeze({ voters: Object.freeze([...voters]), term, version })
 }

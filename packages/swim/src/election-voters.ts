@@ -67,9 +67,9 @@ export function votersAfter(voters: readonly string[], change: VoterChange, self
 }
 
 function applyChange(voters: readonly string[], change: VoterChange, self: string): string[] | string {
-  if (typeof change !== 'object' || change === null) return 'expected { add } or { remove }'
+  if (typeof change !== 'object' || change === null || 'add' in change === 'remove' in change)
+    return 'expected either { add } or { remove }'
   if ('add' in change) return voters.includes(change.add) ? `${change.add} votes already` : [...voters, change.add]
-  if (!('remove' in change)) return 'expected { add } or { remove }'
   if (!voters.includes(change.remove)) return `${String(change.remove)} does not vote`
   if (change.remove === self) return 'the leader cannot remove itself: resign first, then let its successor do it'
   return voters.filter((name) => name !== change.remove)

@@ -436,6 +436,21 @@ describe('LeaderElection (SWIM-51): voters that change', () => {
     await expect(change).rejects.toThrow(coded('INVALID_ARGUMENT'))
   })
 
+  it('takes one change at a time, not both in one', async () => {
+    const { leader, others } = await started(voting)
+    const both = leader.election.changeVoters({ add: 'd', remove: others[0]!.name })
+    await expect(both).rejects.toThrow(coded('INVALID_ARGUMENT'))
+    expect(leader.election.voters).toEqual(['a', 'b', 'c'])
+  })
+
+  it('hands out a list that nobody can change', async () => {
+    const { lab, leader } = await started(voting)
+    expect(Object.isFrozen(leader.election.voters)).toBe(true)
+    await lab.clock.run(leader.election.changeVoters({ add: 'd' }))
+    expect(() => (leader.election.voters as string[]).push('e')).toThrow(TypeError)
+    expect([leader.election.voters, leader.election.quorum]).toEqual([['a', 'b', 'c', 'd'], 3])
+  })
+
   it('prefers the list of the store to the option', async () => {
     const { lab, leader } = await started(voting)
     await lab.clock.run(leader.election.changeVoters({ add: 'd' }))
