@@ -2,9 +2,9 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -43,14 +43,25 @@ export class HsSim {
 
   async file(name: string, text: string): Promise<string> {
     const path = join(this.folder, name)
+    await mkdir(dirname(path), { recursive: true })
     await writeFile(path, text)
     return path
   }
 
-  async run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Finished> {
+  /** Installs a package of this repository beside the command. */
+  async install(name: string): Promise<void> {
+    await mkdir(join(this.folder, 'node_modules'))
+    await symlink(root(`node_modules/${name}`), join(this.folder, 'node_modules', name), 'dir')
+  }
+
+  async run(
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+    cwd: string = root('packages/sim'),
+  ): Promise<Finished> {
     const { HS_SIM_SEED: _seed, HS_SIM_SEEDS: _seeds, NODE_OPTIONS: _options, ...inherited } = process.env
     const child = spawn(process.execPath, [join(this.folder, 'hs-sim.mjs'), ...args], {
-      cwd: root('packages/sim'),
+      cwd,
       env: { ...inherited, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

@@ -175,6 +175,35 @@ describe('hs-sim exits 2 at misuse, with a sentence', () => {
   })
 })
 
+describe('hs-sim takes a scenario in TypeScript', () => {
+  const typed = counter('').replace('(env)', '(env: { readonly clock: any })')
+
+  it.each([
+    ['where nothing says that it is a module', 'plain', '{}'],
+    ['where the package is of modules', 'modules', '{ "type": "module" }'],
+  ])('%s', async (_where, folder, packageJson) => {
+    await hsSim.file(`${folder}/package.json`, packageJson)
+    const { code, stdout, stderr } = await hsSim.run([await hsSim.file(`${folder}/typed.ts`, typed), '--seeds', '2'])
+    expect(stderr).toBe('')
+    expect(stdout).toContain('counter: 2 seeds hold')
+    expect(code).toBe(0)
+  })
+
+  it('by the tsx beside the command, where there is none beside the file or in the working directory', async () => {
+    const other = await HsSim.build()
+    try {
+      await other.install('tsx')
+      const file = await hsSim.file('alone/typed.ts', typed)
+      const { code, stdout, stderr } = await other.run([file, '--seeds', '2'], {}, hsSim.folder)
+      expect(stderr).toBe('')
+      expect(stdout).toContain('counter: 2 seeds hold')
+      expect(code).toBe(0)
+    } finally {
+      await other.remove()
+    }
+  })
+})
+
 describe('hs-sim takes seeds from the environment', () => {
   it('HS_SIM_SEEDS is the default count', async () => {
     const file = await hsSim.file('ok.mjs', counter(''))

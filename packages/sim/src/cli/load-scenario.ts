@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { messageOf } from '../failure.js'
 import { checkScenario, type Scenario } from '../scenario.js'
 import { UsageError } from './usage-error.js'
@@ -38,17 +38,25 @@ function defaultOf(module: unknown): Scenario | undefined {
 async function enableTypeScript(path: string): Promise<void> {
   // Started with a loader already: a second one would have nothing to do.
   if ([...process.execArgv, process.env['NODE_OPTIONS'] ?? ''].some((option) => option.includes('tsx'))) return
-  const loader = resolveFrom(path, 'tsx/esm/api') ?? resolveFrom(join(process.cwd(), 'hs-sim'), 'tsx/esm/api')
-  if (loader !== undefined) {
-    // What `require` resolves is the CommonJS twin, whose `register` does not work; the module stands beside it.
-    const { register } = (await import(pathToFileURL(loader.replace(/\.cjs$/, '.mjs')).href)) as {
-      register: () => unknown
-    }
-    register()
+  // Beside the file, in the working directory, or beside this command, whose optional peer it is.
+  const places = [path, join(process.cwd(), 'hs-sim'), fileURLToPath(import.meta.url)]
+  const place = places.find((from) => resolveFrom(from, 'tsx/esm/api') !== undefined)
+  if (place !== undefined) {
+    // Both, for the file is CommonJS where its package.json does not say that it is a module.
+    for (const hook of ['tsx/cjs/api', 'tsx/esm/api']) await registerLoader(resolveFrom(place, hook))
     return
   }
   if ('typescript' in process.features && process.features.typescript !== false) return
   throw new UsageError(`${path} is TypeScript: install tsx beside it, or use Node 22.18 or later`)
+}
+
+async function registerLoader(loader: string | undefined): Promise<void> {
+  if (loader === undefined) return
+  // What `require` resolves is the CommonJS twin, whose `register` does not work; the module stands beside it.
+  const { register } = (await import(pathToFileURL(loader.replace(/\.cjs$/, '.mjs')).href)) as {
+    register: () => unknown
+  }
+  register()
 }
 
 function resolveFrom(path: string, specifier: string): string | undefined {
