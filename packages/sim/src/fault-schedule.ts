@@ -64,10 +64,16 @@ export class FaultSchedule {
   }
 
   #issuesOf(fault: Fault, path: string) {
-    const names = 'node' in fault ? [fault.node] : [...fault.from, ...fault.to]
+    const side = (at: 'from' | 'to', names: readonly string[]) => names.map((name, i) => [`${at}.${i}`, name] as const)
+    const names =
+      'node' in fault ? [['node', fault.node] as const] : [...side('from', fault.from), ...side('to', fault.to)]
     return names
-      .filter((name) => !this.#nodes.has(name))
-      .map((value) => ({ path, message: 'expected the name of a node of this simulation', value }))
+      .filter(([, name]) => !this.#nodes.has(name))
+      .map(([at, value]) => ({
+        path: `${path}.${at}`,
+        message: 'expected the name of a node of this simulation',
+        value,
+      }))
   }
 
   #begin(fault: Fault): void {

@@ -30,7 +30,11 @@ const makeSchema = () =>
     durationMs: z.number().min(0),
     settleMs: z.number().min(0).optional(),
     setup: z.custom((setup) => typeof setup === 'function', 'expected a function that takes a Simulation'),
-    nemesis: z.union([z.literal(false), z.strictObject(nemesisShape())]).optional(),
+    // Not a union with `false`: of that an error would name the whole instead of the field that is wrong.
+    nemesis: z.preprocess(
+      (nemesis) => (nemesis === false ? undefined : nemesis),
+      z.strictObject(nemesisShape()).optional(),
+    ),
     // The simulation checks them itself, except that the seed is the campaign's.
     options: z
       .record(z.string(), z.unknown())

@@ -510,6 +510,8 @@ describe('simulate refuses misuse with a ConfigError', () => {
     ['a seed of its own', { options: { seed: 1 } }, {}, /options/],
     ['options of the simulation', { options: { tieBreak: 'lucky' } }, {}, /tieBreak/],
     ['a nemesis', { nemesis: { kinds: [] } }, {}, /nemesis\.kinds/],
+    ['a nemesis of an unknown kind', { nemesis: { kinds: ['crash', 'meteor'] } }, {}, /nemesis\.kinds\.1/],
+    ['a nemesis that is true', { nemesis: true }, {}, /nemesis/],
     ['a misspelt option', {}, { seedz: 3 } as never, /seedz/],
     ['seeds', {}, { seeds: 0 }, /seeds/],
     ['seeds that are no integers', {}, { seeds: [1, 2.5] }, /seeds.*integers/],

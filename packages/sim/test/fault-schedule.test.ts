@@ -216,19 +216,29 @@ describe('Faults happen and are undone (SIM-21)', () => {
     expect(JSON.parse(String(entry?.detail))).toEqual(fault)
   })
 
-  it.each<[string, unknown]>([
-    ['of an unknown node', { kind: 'crash', node: 'x', atMs: 1, forMs: 1 }],
-    ['between unknown nodes', { kind: 'partition', from: ['a'], to: ['b', 'x'], atMs: 1, forMs: 1 }],
-    ['of an unknown kind', { kind: 'meteor', node: 'a', atMs: 1, forMs: 1 }],
-    ['without a time', { kind: 'crash', node: 'a', forMs: 1 }],
-    ['of a negative length', { kind: 'crash', node: 'a', atMs: 1, forMs: -1 }],
-    ['with a probability of 2', { kind: 'link', from: ['a'], to: ['b'], change: { loss: 2 }, atMs: 1, forMs: 1 }],
-    ['with a misspelt field', { kind: 'pause', node: 'a', atMs: 1, forMs: 1, nodes: 'b' }],
-  ])('a fault %s is a ConfigError, and none of its plan happens', async (_what, bad) => {
+  it.each<[string, unknown, string, unknown]>([
+    ['of an unknown node', { kind: 'crash', node: 'x', atMs: 1, forMs: 1 }, 'node', 'x'],
+    ['between unknown nodes', { kind: 'partition', from: ['a'], to: ['b', 'x'], atMs: 1, forMs: 1 }, 'to.1', 'x'],
+    ['of an unknown kind', { kind: 'meteor', node: 'a', atMs: 1, forMs: 1 }, 'kind', 'meteor'],
+    ['without a time', { kind: 'crash', node: 'a', forMs: 1 }, 'atMs', undefined],
+    ['of a negative length', { kind: 'crash', node: 'a', atMs: 1, forMs: -1 }, 'forMs', -1],
+    [
+      'with a probability of 2',
+      { kind: 'link', from: ['a'], to: ['b'], change: { loss: 2 }, atMs: 1, forMs: 1 },
+      'change.loss',
+      2,
+    ],
+    ['with a misspelt field', { kind: 'pause', node: 'a', atMs: 1, forMs: 1, nodes: 'b' }, 'nodes', 'b'],
+  ])('a fault %s is a ConfigError that names it, and none of its plan happens', async (_what, bad, field, value) => {
     const { sim, a } = cluster()
     await sim.runFor(10)
     const plan = [{ kind: 'crash', node: 'a', atMs: 20, forMs: 100 }, bad] as Fault[]
-    expect(() => sim.schedule(plan)).toThrowError(expect.objectContaining({ code: 'CONFIG_INVALID' }))
+    expect(() => sim.schedule(plan)).toThrowError(
+      expect.objectContaining({
+        code: 'CONFIG_INVALID',
+        issues: [expect.objectContaining({ path: `faults.1.${field}`, value })],
+      }),
+    )
     await sim.runFor(50)
     expect(a.state).toBe('up')
   })
