@@ -17,17 +17,17 @@ export interface CampaignOptions {
    * one. @default `HS_SIM_SEEDS` in the environment, else 100
    */
   seeds?: number | Iterable<number>
-  /** @default 1 */
+  /** The first of so many seeds; an integer. Means nothing where `seeds` names them. @default 1 */
   firstSeed?: number
   /** This plan for every seed, instead of those that are drawn. */
   faults?: readonly Fault[]
   /** Runs the first seed twice; two runs that differ are a failure. @default true */
   checkDeterminism?: boolean
-  /** Failing seeds after which the campaign ends. @default 1 */
+  /** Failing seeds after which the campaign ends, at least 1. @default 1 */
   maxFailures?: number
   /** Looks for the few faults that a failure needs. @default true */
   shrink?: boolean
-  /** Runs that this may take for each failure. @default 200 */
+  /** Runs that this may take for each failure, at least 0. @default 200 */
   maxShrinkRuns?: number
   /** Rejects instead of returning a report of failures. @default true */
   throwOnFailure?: boolean

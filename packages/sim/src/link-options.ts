@@ -12,9 +12,9 @@ export interface LinkOptions {
   duplicate: number
   /** Probability that one bit of a copy is turned, 0 to 1. @default 0 */
   corrupt: number
-  /** Bandwidth. @default Infinity */
+  /** Bandwidth, above 0. @default Infinity */
   bytesPerSecond: number
-  /** Bytes that may wait for the link; what is beyond is dropped. @default 1_048_576 */
+  /** Bytes that may wait for the link, at least 0; what is beyond is dropped as `overflow`. @default 1_048_576 */
   queueBytes: number
 }
 

@@ -4,13 +4,13 @@ import * as z from 'zod'
 import { faultKinds, type Fault } from './fault.js'
 
 export interface NemesisOptions {
-  /** @default all of `faultKinds` */
+  /** What may happen, at least one kind. @default all of `faultKinds` */
   kinds?: readonly Fault['kind'][]
-  /** Mean time between the beginnings of two faults, in milliseconds. @default 5_000 */
+  /** Mean time between the beginnings of two faults, in milliseconds, above 0. @default 5_000 */
   meanGapMs?: number
   /** The longest duration of a fault, in milliseconds, at least 100. @default 15_000 */
   maxForMs?: number
-  /** Nodes that may be crashed at a time. @default ⌊(n−1)/2⌋ of n nodes, so that a majority lives */
+  /** Nodes that may be crashed at a time, at least 0. @default ⌊(n−1)/2⌋ of n nodes, so that a majority lives */
   maxDown?: number
   /** Probability that a crash takes the disk, 0 to 1. @default 0 */
   loseDisk?: number

@@ -17,7 +17,9 @@ export interface NodeOptions {
 }
 
 export interface ClockChange {
+  /** How far the wall clock is ahead, in milliseconds. @default as it was */
   skewMs?: number
+  /** Millionths that the clocks run too fast, above -1,000,000. @default as it was */
   driftPpm?: number
 }
 
@@ -28,12 +30,14 @@ export interface RestartOptions {
 
 export interface SimNode<A = unknown> {
   readonly name: string
+  /** `name:1` */
   readonly address: string
   readonly state: 'up' | 'paused' | 'down'
   /** Of the current life, or of the last one while it is down; 0 before the first. */
   readonly incarnation: number
   /** What boot returned; undefined while it is down, and until an asynchronous boot is done. */
   readonly app: A | undefined
+  /** What its program was given; null while it is down. */
   readonly env: NodeEnv | null
   /** Of all incarnations. */
   readonly logs: MemoryLogger

@@ -8,27 +8,27 @@ import { linkChangeSchema, type LinkOptions } from './link-options.js'
 const YEAR_2024 = 1_704_067_200_000
 
 export interface SimulationOptions {
-  /** An integer, a bigint or a text: the same seed gives the same run. @default 0 */
+  /** An integer or a bigint (modulo 2⁶⁴), or a text (hashed): the same seed gives the same run. @default 0 */
   seed?: number | bigint | string
-  /** What every link is like unless `network.link` says otherwise. */
+  /** What every link is like unless `network.link` says otherwise; a field that is not named is as `LinkOptions` says. */
   link?: Partial<LinkOptions>
-  /** What every disk is like unless its node says otherwise. */
+  /** What every disk is like unless its node says otherwise. @default no faults, 0.1 ms an operation */
   disk?: DiskFaults
   /** What the wall clocks show when the run begins, in milliseconds since the Unix epoch. @default 2024-01-01T00:00Z */
   wallStartMs?: number
   /** Order of what happens at one instant on different nodes: drawn from the seed, or that of creation. @default 'seeded' */
   tieBreak?: 'seeded' | 'fifo'
-  /** Datagrams that wait at a paused node; what is beyond is dropped. @default 1_000 */
+  /** Datagrams that wait at a paused node, at least 0; what is beyond is dropped as `overflow`. @default 1_000 */
   receiveQueue?: number
   /** What an error of a node's code does: fails the run, or crashes that node as it would a process. @default 'fail' */
   onNodeError?: 'fail' | 'crash'
   /** Whether nodes that use the time or the dice of the machine fail the run. @default true */
   forbidGlobals?: boolean
-  /** Events after which a run fails with `'EVENT_LIMIT'`. @default 5_000_000 */
+  /** Events after which a run fails with `'EVENT_LIMIT'`, at least 1. @default 5_000_000 */
   maxEvents?: number
-  /** Events without time moving after which a run fails with `'STUCK'`. @default 100_000 */
+  /** Events without time moving after which a run fails with `'STUCK'`, at least 1. @default 100_000 */
   maxEventsPerInstant?: number
-  /** Entries of the trace that are kept. @default 1_000 */
+  /** Entries of the trace that are kept for `trace.tail`, 1 to 10,000,000; the hash is of all. @default 1_000 */
   traceTail?: number
 }
 

@@ -46,9 +46,13 @@ export interface FinishOptions {
 }
 
 export interface SimulationReport {
+  /** 16 hex digits. */
   readonly seed: string
+  /** True time, in milliseconds from 0. */
   readonly nowMs: number
+  /** Events that happened. */
   readonly events: number
+  /** 16 hex digits: two runs with one hash took the same course. */
   readonly traceHash: string
   readonly network: SimNetworkStats
   readonly coverage: Readonly<Record<string, number>>
@@ -111,7 +115,7 @@ export class Simulation {
     return this.#world.events
   }
 
-  /** What ended the run, if something did. */
+  /** What ended the run, if something did: every later run throws it again. */
   get failure(): HsError | undefined {
     return this.#world.failure
   }
@@ -174,13 +178,13 @@ export class Simulation {
     this.#schedule(startMs + ms, tick)
   }
 
-  /** Must hold after the last event of every instant. */
+  /** Must hold after the last event of every instant, and at the end of every run. @throws HsError `'INVALID_ARGUMENT'` */
   always(name: string, check: Check): void {
     checkFunction('always', check)
     this.#invariants.always(name, check)
   }
 
-  /** Must hold in the end, when everything is healed: see `finish`. */
+  /** Must hold in the end, when everything is healed: see `finish`. @throws HsError `'INVALID_ARGUMENT'` */
   eventually(name: string, check: Check): void {
     checkFunction('eventually', check)
     this.#invariants.eventually(name, check)
