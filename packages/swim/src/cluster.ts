@@ -249,6 +249,8 @@ export class Cluster implements AsyncDisposable {
     this.#assertOpen()
     checkTopic(topic)
     const { settings, table, self } = this.#state
+    if (!(payload instanceof Uint8Array))
+      throw new HsError('INVALID_ARGUMENT', 'The payload of a message is a Uint8Array')
     const limit = settings.maxPacketBytes - MESSAGE_OVERHEAD
     if (payload.length > limit) {
       throw new HsError('MESSAGE_TOO_LARGE', `A message has at most ${limit} bytes, found ${payload.length}`, {

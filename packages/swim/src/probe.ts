@@ -30,6 +30,7 @@ export class Probe implements Outstanding {
   #stage: 'direct' | 'indirect' | 'late' = 'direct'
   #timer: WheelTimer | undefined = undefined
   #isOver = false
+  #hasFailed = false
   #dueMs = 0
   /** Between the first timeout and the end. */
   #indirectMs = 0
@@ -55,15 +56,17 @@ export class Probe implements Outstanding {
 
   answered(generation: number): void {
     if (generation !== this.generation) return
-    if (this.#stage !== 'late') return this.relayed()
-    this.#state.counters.lateAcks++
+    const isLate = this.#stage === 'late'
     this.#end()
+    if (!isLate) this.#state.judge(-1)
+    else if (this.#hasFailed) this.#state.counters.lateAcks++
   }
 
-  /** Reached, if not by the direct way. */
+  /** Reached, if not by the direct way. The direct answer is still a sample: without one the member would stay too far. */
   relayed(): void {
     if (this.#stage === 'late' || this.#isOver) return
-    this.#end()
+    this.#stage = 'late'
+    this.#wait(LATE_MS)
     this.#state.judge(-1)
   }
 
@@ -88,6 +91,7 @@ export class Probe implements Outstanding {
       return
     }
     this.#stage = 'late'
+    this.#hasFailed = true
     this.#wait(LATE_MS)
     this.#owner.failed(this, this.#asked === 0 ? 1 : (this.#silent?.length ?? 0))
   }

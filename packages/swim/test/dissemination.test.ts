@@ -211,6 +211,8 @@ describe('Messages (SWIM-28)', () => {
       expect.objectContaining({ code: 'MESSAGE_TOO_LARGE' }),
     )
     expect(() => a.send('n1', '', new Uint8Array())).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => a.send('n1', 't', 'text' as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+    expect(() => a.onMessage('t', undefined as never)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
     expect(() => a.onMessage('t'.repeat(101), () => undefined)).toThrow(
       expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
     )

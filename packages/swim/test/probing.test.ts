@@ -183,6 +183,20 @@ describe('Paths that fail (SWIM-13, SWIM-14)', () => {
     await lab.stop()
   })
 
+  it('an ack that comes after rpc or a proxy was quicker teaches the round trip too (SWIM-41)', async () => {
+    const lab = new Lab()
+    const [a] = (await lab.together(2)) as [Cluster]
+    lab.delayMs = () => 700
+    await lab.run(30_000)
+    const { rpcProbes } = a.snapshot().counters
+    expect(a.rtt('n1')).toMatchObject({ source: 'measured', quality: 1 })
+    expect(a.rtt('n1').rttMs).toBeGreaterThan(1_000)
+    await lab.run(120_000)
+    expect(a.snapshot().counters).toMatchObject({ rpcProbes, probeFailures: 0, lateAcks: 0 })
+    expect(a.localHealth).toBe(0)
+    await lab.stop()
+  })
+
   it('a ping for another name is not answered: an address is used again', async () => {
     const lab = new Lab()
     const [a, b] = (await lab.together(2)) as [Cluster, Cluster]
