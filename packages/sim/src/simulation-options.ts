@@ -10,7 +10,7 @@ const YEAR_2024 = 1_704_067_200_000
 export interface SimulationOptions {
   /** An integer or a bigint (modulo 2⁶⁴), or a text (hashed): the same seed gives the same run. @default 0 */
   seed?: number | bigint | string
-  /** What every link is like unless `network.link` says otherwise; a field that is not named is as `LinkOptions` says. */
+  /** What every link is like unless `network.link` says otherwise; what is not named is as `LinkOptions` says. */
   link?: Partial<LinkOptions>
   /** What every disk is like unless its node says otherwise. @default no faults, 0.1 ms an operation */
   disk?: DiskFaults

@@ -178,7 +178,7 @@ export class Simulation {
     this.#schedule(startMs + ms, tick)
   }
 
-  /** Must hold after the last event of every instant, and at the end of every run. @throws HsError `'INVALID_ARGUMENT'` */
+  /** Must hold after the last event of every instant, and when a run ends. @throws HsError `'INVALID_ARGUMENT'` */
   always(name: string, check: Check): void {
     checkFunction('always', check)
     this.#invariants.always(name, check)
