@@ -12,7 +12,7 @@ export interface Kill {
   readonly atMs: number
   /** How many shards it was running. */
   readonly shards: number
-  /** Until all its shards ran elsewhere, or another manager led; null while that is not so. */
+  /** Until all its shards ran elsewhere, or all workers followed another manager; null while that is not so. */
   resumedAfterMs: number | null
 }
 
@@ -59,15 +59,20 @@ function killBusiestWorker({ cluster, ...options }: ChaosOptions): Promise<void>
   })
 }
 
-/** Resolves when another one leads. */
+/** Resolves when another one leads and every worker has registered with it: from then on work is given out again. */
 function killLeadingManager({ cluster, ...options }: ChaosOptions): Promise<void> {
   const victim = cluster.nodes.find((node) => node.leads && node.alive)
   if (victim === undefined) return Promise.resolve()
   const done = killed(cluster, victim, 0, options)
-  const stopListening = cluster.events.on('leads', (node) => {
-    if (node !== victim) done.resolve()
+  const look = () => {
+    const leader = cluster.nodes.find((node) => node.leads && node !== victim)
+    const workers = cluster.nodes.filter((node) => node.role === 'worker' && node.alive)
+    if (leader !== undefined && workers.every((worker) => worker.leader === leader.id)) done.resolve()
+  }
+  const listening = [cluster.events.on('leads', look), cluster.events.on('registered', look)]
+  return done.promise.finally(() => {
+    for (const stopListening of listening) stopListening()
   })
-  return done.promise.finally(stopListening)
 }
 
 function killed(

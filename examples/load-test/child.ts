@@ -53,6 +53,7 @@ async function start({ role, id, seed, managers }: ChildSpec): Promise<string> {
         cores: CORES_PER_WORKER,
         timing: 'local',
       })
+      worker.events.on('registered', (leader) => tell({ type: 'registered', leader }))
       worker.events.on('shardStarted', (key) => tell({ type: 'shardStarted', key }))
       worker.events.on('shardFinished', (key) => tell({ type: 'shardFinished', key }))
       await worker.start()

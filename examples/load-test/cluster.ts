@@ -14,12 +14,15 @@ export interface Node {
   readonly alive: boolean
   /** The last manager that said so. */
   readonly leads: boolean
+  /** The manager with whom it registered last. Workers only. */
+  readonly leader: string | null
 }
 
 interface Member extends Node {
   address: string
   alive: boolean
   leads: boolean
+  leader: string | null
   readonly running: Set<string>
   readonly process: ChildProcess
 }
@@ -28,6 +31,7 @@ export interface ClusterEvents extends Record<string, unknown[]> {
   shardStarted: [node: Node, key: string]
   shardFinished: [node: Node, key: string]
   leads: [manager: Node]
+  registered: [worker: Node]
   /** What a process wrote to its standard error. */
   said: [node: Node, line: string]
   /** A process ended that nobody had killed. */
@@ -62,7 +66,16 @@ export class Cluster {
     const child = spawn(process.execPath, ['--enable-source-maps', this.#entry, JSON.stringify(spec)], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
-    const member: Member = { role, id, address: '', alive: true, leads: false, running: new Set(), process: child }
+    const member: Member = {
+      role,
+      id,
+      address: '',
+      alive: true,
+      leads: false,
+      leader: null,
+      running: new Set(),
+      process: child,
+    }
     this.#members.push(member)
 
     const ready = deferred<Node>()
@@ -103,6 +116,10 @@ export class Cluster {
       case 'leads':
         for (const one of this.#members) one.leads = one === member
         this.events.emit('leads', member)
+        return
+      case 'registered':
+        member.leader = message.leader
+        this.events.emit('registered', member)
         return
       case 'shardStarted':
         member.running.add(message.key)

@@ -16,6 +16,8 @@ export type FromChild =
   | { readonly type: 'failed'; readonly message: string }
   /** The manager leads its datacenter from now on. */
   | { readonly type: 'leads' }
+  /** The worker has registered with this manager. */
+  | { readonly type: 'registered'; readonly leader: string }
   | { readonly type: 'shardStarted'; readonly key: string }
   | { readonly type: 'shardFinished'; readonly key: string }
 

@@ -52,7 +52,9 @@ export function printReport(result: JobResult, verdict: Verdict, kills: readonly
 /** How the work went on. */
 export function resumption({ role, id, shards, resumedAfterMs }: Kill): string {
   const after = `${((resumedAfterMs ?? 0) / 1_000).toFixed(2)} s after the kill`
-  return role === 'worker' ? `all ${shards} shards of ${id} ran again ${after}` : `another manager led ${after}`
+  return role === 'worker'
+    ? `all ${shards} shards of ${id} ran again ${after}`
+    : `all workers followed another manager ${after}`
 }
 
 /** Forty rows that say the same become one. */

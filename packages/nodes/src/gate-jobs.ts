@@ -37,6 +37,7 @@ export class GateJobs {
   readonly #options: GateJobsOptions
   readonly #life: NodeLife
   readonly #jobs = new Map<string, GateJob>()
+  readonly #handovers = new Set<JobHandover>()
   readonly #stats: WindowedStats
   readonly #counters = { duplicates: 0, forgotten: 0 }
 
@@ -223,12 +224,23 @@ export class GateJobs {
     for (const target of job.targets.values()) {
       const link = this.#options.links.get(target.datacenter)
       const leader = link?.leader
-      if (leader != null) new JobHandover(this.#life, jobId, target, () => link?.leader ?? leader, to).begin()
+      if (link === undefined || leader == null) continue
+      const handover: JobHandover = new JobHandover({
+        life: this.#life,
+        jobId,
+        target,
+        to,
+        leader: () => link.leader ?? leader,
+        onOver: () => this.#handovers.delete(handover),
+      })
+      this.#handovers.add(handover)
+      handover.begin()
     }
   }
 
   stop(): void {
     for (const job of this.#jobs.values()) job.timer?.cancel()
+    for (const handover of this.#handovers) handover.close()
   }
 
   /** What this gate has checked another node finds invalid: they are of different versions. */

@@ -245,7 +245,7 @@ export class Gate implements Node {
     })
     const claims = new JobClaims({
       life: this.#life,
-      maxClaims: clusterSize * limits.maxJobs,
+      maxClaims: 2 * clusterSize * limits.maxJobs, // those of gates that are gone included
       others: () => gates.others,
       onBeaten: (jobId, by) => jobs.handOver(jobId, by),
     })

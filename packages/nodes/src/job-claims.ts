@@ -50,6 +50,7 @@ export class JobClaims {
 
   /** This gate owns it. */
   claim(jobId: string, { gateId, address, fence }: JobOwner): void {
+    if (this.#isFull(jobId)) return
     this.#table.claim({ jobId, leaderId: gateId, address, fence })
     for (const untold of this.#untold.values()) {
       untold.claims.add(jobId)
@@ -128,13 +129,18 @@ export class JobClaims {
   #hear(jobId: string, owner: JobOwner): void {
     const wasMine = this.#table.isLeader(jobId)
     const { gateId: leaderId, address, fence } = owner
-    if (this.#table.size >= this.#options.maxClaims && this.#table.leaderOf(jobId) === undefined) return
+    if (this.#isFull(jobId)) return
     if (
       this.#table.claim({ jobId, leaderId, address, fence }) === 'accepted' &&
       wasMine &&
       !this.#table.isLeader(jobId)
     )
       this.#options.onBeaten(jobId, owner)
+  }
+
+  /** Beyond it a job is found by asking one gate after the other. */
+  #isFull(jobId: string): boolean {
+    return this.#table.size >= this.#options.maxClaims && this.#table.leaderOf(jobId) === undefined
   }
 
   #tellSoon(delayMs = this.#options.life.timing.reportMs): void {

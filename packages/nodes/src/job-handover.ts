@@ -9,15 +9,27 @@ import type { NodeLife } from './node-life.js'
 import type { JobOwner, LeaderRef } from './wire/fields.js'
 import { cut } from './wire/parts.js'
 
+export interface JobHandoverOptions {
+  readonly life: NodeLife
+  readonly jobId: string
+  readonly target: JobTarget
+  readonly to: JobOwner
+  /** Of the datacenter, now. */
+  leader(): LeaderRef
+  onOver(): void
+}
+
 export class JobHandover {
   readonly #target: JobTarget
   readonly #reports: JobReports
+  readonly #onOver: () => void
   #owner: JobOwner
 
-  constructor(life: NodeLife, jobId: string, target: JobTarget, leader: () => LeaderRef, to: JobOwner) {
+  constructor({ life, jobId, target, leader, to, onOver }: JobHandoverOptions) {
     const { runtime, peer, timing, scope, reporter, label } = life
     this.#target = target
     this.#owner = to
+    this.#onOver = onOver
     this.#reports = new JobReports({
       jobId,
       datacenter: target.datacenter,
@@ -33,23 +45,27 @@ export class JobHandover {
       onTaken: () => undefined,
       onRefused: ({ code, owner }) => {
         if (owner !== undefined) this.#owner = owner
-        else if (code === 'JOB_NOT_FOUND') this.#reports.close()
+        else if (code === 'JOB_NOT_FOUND') this.close()
       },
-      onDelivered: () => this.#reports.close(),
-      onAbandoned: () => this.#reports.close(),
+      onDelivered: () => this.close(),
+      onAbandoned: () => this.close(),
       onError: (error) => reporter.report(`${label}.handover`, error, { jobId }),
     })
-    scope.signal.addEventListener('abort', () => this.#reports.close(), { once: true })
   }
 
   begin(): void {
     for (const result of this.#target.settled()) this.#reports.settle(result)
-    const { final, snapshot } = this.#target
-    if (snapshot !== null) this.#reports.progress(snapshot)
+    const { final } = this.#target
     if (final !== null) this.#reports.finish(cut(finalCodec.encode(finalReport(final))))
+    this.#endIfDone()
+  }
+
+  close(): void {
+    this.#reports.close()
+    this.#onOver()
   }
 
   #endIfDone(): void {
-    if (this.#reports.pending === 0 && this.#target.final === null) this.#reports.close()
+    if (this.#reports.pending === 0 && this.#target.final === null) this.close()
   }
 }

@@ -61,8 +61,9 @@ export class JobReports {
   readonly #settled = new Map<string, ShardResultWire>()
   #windows: NumberedWindow[] = []
   #progress: DcJobSnapshot | null = null
-  /** Plans that the gate has: they are fixed one after the other, and each travels once. */
+  /** Plans that the owner has: they are fixed one after the other, and each travels once. */
   #plansTold = 0
+  #toldTo: string | null = null
   /** What is left of the final result. */
   #final: Part[] | null = null
   #delivered = false
@@ -192,6 +193,9 @@ export class JobReports {
   /** Whether it failed, and is to be sent again later. */
   async #send({ progress, settled, windows, final }: Report): Promise<boolean> {
     const { jobId, datacenter, peer, signal, leader, onRefused } = this.#options
+    const { gateId } = this.#options.owner()
+    if (gateId !== this.#toldTo) this.#plansTold = 0
+    this.#toldTo = gateId
     const report = { jobId, datacenter, leader: leader(), settled, windows }
     const told = progress === null ? null : withNewPlans(progress, this.#plansTold)
     const request = { ...report, ...(told && { progress: told }), ...(final && { final }) }

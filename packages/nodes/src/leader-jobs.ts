@@ -79,8 +79,8 @@ export class LeaderJobs {
     }
     if (part === undefined) return { ok: true as const, leader: self(), known: false }
 
-    let collector = this.#assembling.get(jobId)
-    if (collector === undefined) this.#assembling.set(jobId, (collector = new PartCollector()))
+    const collector = this.#assembling.get(jobId) ?? new PartCollector()
+    this.#assembling.set(jobId, collector) // its time begins anew with every part
     const whole = collector.add(part)
     if (whole === null) return { ok: true as const, leader: self(), known: false }
     this.#assembling.delete(jobId)

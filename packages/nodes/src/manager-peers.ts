@@ -35,8 +35,8 @@ export class ManagerPeers {
 
   #told({ leader, part }: RequestOf<typeof managerState>) {
     if (this.#leads() && (this.#state.leader?.term ?? 0) >= leader.term) return this.#refuse()
-    let collector = this.#collecting.get(leader.id)
-    if (collector === undefined) this.#collecting.set(leader.id, (collector = new PartCollector()))
+    const collector = this.#collecting.get(leader.id) ?? new PartCollector()
+    this.#collecting.set(leader.id, collector) // its time begins anew with every part
     const whole = collector.add(part)
     if (whole === null) return { ok: true as const, missing: [] }
     this.#collecting.delete(leader.id)
