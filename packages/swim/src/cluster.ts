@@ -117,8 +117,11 @@ export class Cluster implements AsyncDisposable {
     return this.#state.health.score
   }
 
+  /** Where this node is in the network, as its round trips say; frozen. */
   get coordinate(): Coordinate {
-    return this.#state.position.coordinate
+    const { coordinate } = this.#state.position
+    Object.freeze(coordinate.vec)
+    return Object.freeze(coordinate)
   }
 
   get status(): ClusterStatus {

@@ -164,8 +164,9 @@ export class Syncer {
     const { self, records } = push.decode(body)
     const theirs = this.#views.peek(self)
     if (theirs !== undefined) this.#admit(theirs)
-    this.#views.takeSelf(self)
+    // All of it is checked before any of it is taken.
     this.#views.take(records, this.#origin(false))
+    this.#views.takeSelf(self)
     return pushed.encode({ self: this.#views.self() })
   }
 

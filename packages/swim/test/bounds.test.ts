@@ -3,6 +3,7 @@ import { SeededRandom } from '@hs/core/testing'
 import type { Cluster } from '../src/index.js'
 import { encodeAlive, encodeVerdict, PacketWriter } from '../src/packet-writer.js'
 import { DEAD, LEFT, SUSPECT, type ToldRank } from '../src/record.js'
+import { syncCodecs, ViewBuilder } from '../src/sync-messages.js'
 import { GOSSIP, labelOf, PING } from '../src/wire.js'
 import { Lab, watch } from './lab.js'
 
@@ -310,6 +311,12 @@ describe('Anti-entropy (SWIM-29, SWIM-30, SWIM-31)', () => {
         expect(refused).toMatchObject({ remoteCode: 'DECODE_ERROR' })
       }
     }
+    // Who it is from is right, what it says of others is not.
+    const view = new ViewBuilder()
+    view.add(encodeAlive('evil', 1, 0, place('evil')), 0, [])
+    const push = syncCodecs().push.encode({ self: view.toBytes(), records: new Uint8Array([5, 5, 5]) })
+    const refused = await lab.clock.run(rpc.request('a:1', 'swim/default/push', push).catch((error: unknown) => error))
+    expect(refused).toMatchObject({ remoteCode: 'DECODE_ERROR' })
     expect(a.size).toBe(1)
     await lab.stop()
   })
@@ -325,6 +332,7 @@ describe('History and snapshot', () => {
     expect(Object.isFrozen(snapshot) && Object.isFrozen(snapshot.counters) && Object.isFrozen(snapshot.seeds)).toBe(
       true,
     )
+    expect([a.coordinate, a.coordinate.vec, a.local, a.local.meta].every(Object.isFrozen)).toBe(true)
     expect(snapshot).toMatchObject({
       id: a.local.id,
       name: 'n0',
