@@ -25,24 +25,27 @@ export function exhaustionTable(measured: readonly Exhausted[]): string {
     for (const { name } of exhaustionConfigurations) {
       const mine = measured.filter((m) => m.configuration === name && m.distress.manner === manner)
       if (mine.length === 0) continue
-      const counts = distressedCounts.flatMap((distressed) => {
-        const runs = mine.filter((m) => m.distress.distressed === distressed)
-        const mean = (of: (accusations: Accusations) => number) =>
-          runs.reduce((sum, { accusations }) => sum + of(accusations), 0) / runs.length
-        return runs.length === 0 ? [] : [[mean((a) => a.byDistressed), mean((a) => a.byHealthy)] as const]
-      })
+      const means = (of: (accusations: Accusations) => number) =>
+        distressedCounts
+          .map((distressed) =>
+            mean(mine.filter((m) => m.distress.distressed === distressed).map((m) => of(m.accusations))),
+          )
+          .join(' / ')
       const isPaused = manner === 'paused'
       table.push([
         `${name}, ${manner}`,
-        counts.map(([byThem]) => figure(byThem)).join(' / '),
-        counts.map(([, byOthers]) => figure(byOthers)).join(' / '),
+        means((accusations) => accusations.byDistressed),
+        means((accusations) => accusations.byHealthy),
         paper[name] ?? '',
         isPaused ? 'none by them' : '',
-        isPaused ? verdictOf(counts.every(([byThem]) => byThem === 0)) : '',
+        isPaused ? verdictOf(mine.every(({ accusations }) => accusations.byDistressed === 0)) : '',
       ])
     }
   }
   return table.toString()
 }
 
-const figure = (mean: number) => mean.toLocaleString('en', { maximumFractionDigits: 1 })
+const mean = (values: readonly number[]) =>
+  values.length === 0
+    ? '-'
+    : (values.reduce((sum, value) => sum + value, 0) / values.length).toLocaleString('en', { maximumFractionDigits: 1 })
