@@ -38,14 +38,16 @@ const MESSAGE_OVERHEAD = 256
 const ACTIVE: readonly MemberStatus[] = ['alive', 'suspect']
 
 export interface MembersFilter {
+  /** Only members of this role. @default all */
   role?: string
-  /** @default ['alive', 'suspect'] */
+  /** Only members of these statuses. @default ['alive', 'suspect'] */
   statuses?: readonly MemberStatus[]
 }
 
 export interface JoinOptions {
-  /** @default joinTimeoutMs of the cluster */
+  /** How long to wait for each address, in milliseconds, 0 to one day. @default joinTimeoutMs of the cluster */
   timeoutMs?: number
+  /** Ends the waiting; `join` rejects with its reason. */
   signal?: AbortSignal
 }
 
@@ -282,7 +284,7 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Measures one round trip, in milliseconds.
+   * Measures one round trip, in milliseconds; 0 to itself. `timeoutMs` is 0 to one day, by default as long as a probe waits.
    * Rejects with HsError `'PROBE_TIMEOUT'`, `'UNKNOWN_MEMBER'`, `'INVALID_ARGUMENT'`; ClosedError.
    */
   async ping(member: string, options: { timeoutMs?: number } = {}): Promise<number> {

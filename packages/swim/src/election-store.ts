@@ -12,11 +12,15 @@ import { MAX_TERM } from './election-message.js'
 import { faultOfVoters } from './election-voters.js'
 
 export interface ElectionState {
+  /** The newest term known; 0 before the first. */
   term: number
-  /** A member's name. */
+  /** To whom the vote of that term went, a member's name; null: to nobody yet. */
   votedFor: string | null
+  /** The list of voters; absent with an electorate of fixed size. */
   voters?: string[]
+  /** How often that list has changed. */
   votersVersion?: number
+  /** The term of the leader that issued it; 0: it is the option. */
   votersTerm?: number
 }
 

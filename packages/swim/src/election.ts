@@ -46,13 +46,13 @@ export interface LeaderElectionOptions extends RuntimeOptions {
   role?: string
   /** Where votes are kept. @default new MemoryElectionStore() */
   store?: ElectionStore
-  /** @default 1_000 */
+  /** How often a leader asks its voters to hold on, in milliseconds, above 0 to 1 h. @default 1_000 */
   heartbeatMs?: number
-  /** How many heartbeats without a quorum end a leadership, 2 to 100. @default 3 */
+  /** How many heartbeats without a quorum end a leadership, 2 to 100: times `heartbeatMs` that is `leaseMs`. @default 3 */
   missedHeartbeats?: number
   /** By how much, as a fraction, clocks of two nodes may differ in rate; 0 to 1. @default 0.02 */
   clockDriftTolerance?: number
-  /** A leader in worse health than this for `missedHeartbeats` heartbeats resigns. @default 4 */
+  /** A leader whose `localHealth` is above this for `missedHeartbeats` heartbeats resigns; at least 0. @default 4 */
   maxLeaderHealth?: number
 }
 
@@ -78,12 +78,17 @@ export interface LeaderElectionEvents {
 
 export interface LeaderElectionSnapshot {
   readonly group: string
+  /** A candidate has asked for votes, or waits for the first quorum that answers its heartbeat. */
   readonly role: 'follower' | 'candidate' | 'leader'
   readonly term: number
+  /** Whose lease this node has reason to believe in now. */
   readonly leader: string | null
   readonly quorum: number
+  /** Null with an electorate of fixed size. */
   readonly voters: readonly string[] | null
+  /** Of its own lease, in milliseconds; 0 unless it leads. */
   readonly leaseRemainingMs: number
+  /** What flapping adds to the wait before it stands, in milliseconds. */
   readonly cooldownMs: number
 }
 
@@ -94,6 +99,7 @@ interface Term {
 
 export class LeaderElection implements AsyncDisposable {
   readonly events: TypedEmitter<LeaderElectionEvents>
+  /** How long a leadership lasts from the last heartbeat that a quorum has answered, in milliseconds. */
   readonly leaseMs: number
   readonly #options: z.output<ReturnType<typeof makeSchema>>
   readonly #store: ElectionStore
@@ -129,6 +135,7 @@ export class LeaderElection implements AsyncDisposable {
     return this.#machine.leaseRemainingMs > 0
   }
 
+  /** The newest term that this node knows of; 0 before the first election. With a durable store no restart lowers it. */
   get term(): number {
     return this.#machine.term
   }
@@ -152,7 +159,7 @@ export class LeaderElection implements AsyncDisposable {
   /**
    * Runs `work` each time this node wins the leadership, and now if it leads. What it throws is reported, unless its
    * signal has aborted.
-   * @throws ClosedError after `stop`
+   * @throws ClosedError after `stop`; HsError `'INVALID_ARGUMENT'`
    */
   lead(work: (leadership: Leadership) => unknown): void {
     this.#checkOpen()

@@ -37,20 +37,21 @@ export interface NodeView {
 }
 
 export interface HierarchicalDetectorOptions extends RuntimeOptions {
+  /** Who exists and lives: a `Cluster`, or a registry of your own. */
   nodes: NodeView
-  /** From accusation to verdict once `confirmations` others agree, in milliseconds. @default 1_000 */
+  /** From accusation to verdict once `confirmations` others agree, in milliseconds, above 0 to one day. @default 1_000 */
   minTimeoutMs?: number
-  /** From accusation to verdict while nobody else agrees; at least `minTimeoutMs`. @default 10_000 */
+  /** From accusation to verdict while nobody else agrees, in milliseconds, `minTimeoutMs` to one day. @default 10_000 */
   maxTimeoutMs?: number
-  /** Accusers besides the first that bring the verdict down to the minimum; 0: always the minimum. @default 3 */
+  /** Accusers besides the first that bring the verdict down to the minimum, 0 (always the minimum) to 1,000. @default 3 */
   confirmations?: number
-  /** Records (suspicions and verdicts) in one scope. @default 1_000 */
+  /** Records (suspicions and verdicts) in one scope, at least 1. @default 1_000 */
   maxSuspicionsPerScope?: number
-  /** Records in all scopes. @default 50_000 */
+  /** Records in all scopes, at least 1. @default 50_000 */
   maxSuspicions?: number
-  /** How often one suspicion may be postponed. @default 5 */
+  /** How often one suspicion may be postponed; 0: never. @default 5 */
   maxPostponements?: number
-  /** By how much in all one suspicion may be postponed, in milliseconds. @default 60_000 */
+  /** By how much in all one suspicion may be postponed, in milliseconds, up to one day. @default 60_000 */
   maxPostponedMs?: number
 }
 
