@@ -4,10 +4,10 @@
  */
 
 import { HsError, TimeoutError } from '@hs/core'
-import { turns } from '@hs/core/testing'
 import type { Invariants } from './invariants.js'
 import { beginRun, endRun } from './run-guard.js'
 import { enterScope, enteredScope, leaveScopes } from './scope.js'
+import { afterTurn, isQuiet, turnBegan } from './turns.js'
 import type { World } from './world.js'
 
 /** A turn is taken at least this often, so that a long run does not starve the process around it. */
@@ -73,7 +73,7 @@ export class Driver {
         else reject(error)
       }
       const go = () => {
-        turns.turnBegan()
+        turnBegan()
         leaveScopes()
         try {
           for (let i = 0; i < EVENTS_PER_TURN; i++) {
@@ -82,16 +82,16 @@ export class Driver {
               return
             }
             this.#step()
-            if (!turns.isQuiet()) break
+            if (!isQuiet()) break
           }
         } catch (error) {
           finish(error)
           return
         }
-        turns.afterTurn(go)
+        afterTurn(go)
       }
       world.changed = true
-      turns.afterTurn(go)
+      afterTurn(go)
     })
   }
 

@@ -4,7 +4,7 @@
  */
 
 import { HsError, type PeerIdentity } from '@hs/core'
-import { MemoryLogger, turns } from '@hs/core/testing'
+import { MemoryLogger } from '@hs/core/testing'
 import type { DiskFaults } from './disk-faults.js'
 import { hashText } from './hash.js'
 import { Incarnation, type NodeEnv, type Surroundings } from './incarnation.js'
@@ -17,6 +17,7 @@ import { SimDisk } from './sim-disk.js'
 import type { ClockChange, RestartOptions, SimNode } from './sim-node.js'
 import { TimerEvent } from './timer-event.js'
 import { traceKinds } from './trace.js'
+import { afterTurn, turnBegan } from './turns.js'
 
 export interface WorldNodeOptions {
   readonly skewMs: number
@@ -237,8 +238,8 @@ export class WorldNode<A = unknown> implements SimNode<A>, LinkEnd {
       }
       if (world.isRunning) return world.schedule(world.now, world.workload, new TimerEvent(world, world.workload, over))
       // No event comes while no run is in progress, and whoever awaits the stop may begin none.
-      turns.afterTurn(() => {
-        turns.turnBegan()
+      afterTurn(() => {
+        turnBegan()
         over()
       })
     }
