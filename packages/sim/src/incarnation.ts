@@ -11,7 +11,7 @@ import { exchangeOf } from './rpc-messages.js'
 import { messageOf } from './failure.js'
 import { NodeClock } from './node-clock.js'
 import { NodeDatagram } from './node-datagram.js'
-import { NodeLogger } from './node-logger.js'
+import { nodeLogger } from './node-logger.js'
 import { NodeRpc } from './node-rpc.js'
 import { StreamEvent } from './stream.js'
 import type { Wire } from './wire.js'
@@ -87,7 +87,7 @@ export class Incarnation implements Actor {
       incarnation: number,
       clock: this.clock,
       random: world.random.fork(stream),
-      logger: new NodeLogger(world, this, node.logs),
+      logger: nodeLogger(world, this, node.logs),
       datagram: this.datagram,
       rpc: this.rpc,
       disk: node.disk.mount(this.clock),
