@@ -15,10 +15,13 @@ const MAX_NACK_MS = 65_535
 export class Outbox {
   readonly #state: ClusterState
   readonly #entries: Entries
+  /** Whether who is accused is told so. */
+  readonly #tellsAccused: boolean
 
   constructor(state: ClusterState, entries: Entries) {
     this.#state = state
     this.#entries = entries
+    this.#tellsAccused = state.settings.buddy
   }
 
   ping(to: string, sequence: number, target: string, receiver: MemberRecord | undefined): void {
@@ -133,9 +136,9 @@ export class Outbox {
   }
 
   #buddy(receiver: MemberRecord, dimensions: number): void {
-    const { settings, writer, self } = this.#state
+    if (!this.#tellsAccused || (receiver.status !== SUSPECT && receiver.status !== DEAD)) return
+    const { writer, self } = this.#state
     const { status, name, generation, incarnation, passing } = receiver
-    if (!settings.buddy || (status !== SUSPECT && status !== DEAD)) return
     const accuser = passing?.suspicion?.accusers[0] ?? self.name
     if (writer.room(dimensions) < VERDICT_OVERHEAD + name.length + accuser.length) return
     writer.verdict(status, name, generation, incarnation, accuser)

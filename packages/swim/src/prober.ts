@@ -27,6 +27,8 @@ export class Prober implements ProbeOwner {
   readonly #pings: OutstandingPings
   readonly #roundTrips: RoundTrips
   readonly #rpcPing: RpcPing
+  readonly #intervalMs: number
+  readonly #timeoutMs: number
   #tick: WheelTimer | undefined
   #tickDueMs = 0
 
@@ -44,12 +46,13 @@ export class Prober implements ProbeOwner {
     this.#pings = pings
     this.#roundTrips = roundTrips
     this.#rpcPing = rpcPing
+    this.#intervalMs = state.settings.probeIntervalMs
+    this.#timeoutMs = state.settings.probeTimeoutMs
   }
 
   /** Begins at a random phase, so that members that start together do not probe together. */
   start(): void {
-    const { random, settings } = this.#state
-    this.#arm(random.next() * settings.probeIntervalMs)
+    this.#arm(this.#state.random.next() * this.#intervalMs)
   }
 
   /** It is probed next, whoever's turn it is. */
@@ -59,8 +62,7 @@ export class Prober implements ProbeOwner {
 
   /** How long a direct answer of it may take. */
   timeoutMs(record: MemberRecord): number {
-    const { health, settings } = this.#state
-    return health.scale(Math.max(settings.probeTimeoutMs, this.#roundTrips.boundOf(record)))
+    return this.#state.health.scale(Math.max(this.#timeoutMs, this.#roundTrips.boundOf(record)))
   }
 
   /** No answer in time: others are asked, and RPC. Returns who was asked. */
@@ -94,17 +96,17 @@ export class Prober implements ProbeOwner {
   }
 
   #period(): void {
-    const { clock, stalls, health, settings, table } = this.#state
+    const { clock, stalls, health, table } = this.#state
     stalls.lateness(this.#tickDueMs, clock.now())
     const target = table.ring.next()
     if (target !== undefined) this.#probe(target)
-    this.#arm(health.scale(settings.probeIntervalMs))
+    this.#arm(health.scale(this.#intervalMs))
   }
 
   #probe(member: MemberRecord): void {
-    const { health, settings, counters } = this.#state
+    const { health, counters } = this.#state
     const timeoutMs = this.timeoutMs(member)
-    const wholeMs = Math.max(health.scale(settings.probeIntervalMs), 2 * timeoutMs)
+    const wholeMs = Math.max(health.scale(this.#intervalMs), 2 * timeoutMs)
     const probe = new Probe(this, this.#state, member)
     probe.sequence = this.#pings.add(probe)
     probe.begin(timeoutMs, wholeMs)
