@@ -17,9 +17,9 @@ import { MAX_META_BYTES, MAX_ROLE_BYTES } from './wire.js'
 
 /** How members of a role are judged. */
 export interface RolePolicy {
-  /** Times α: above 1, members of this role get longer to refute. @default 1 */
+  /** Times α, above 0 to 100: above 1, members of this role get longer to refute. @default 1 */
   suspicionMultiplier?: number
-  /** How long hearsay of one is kept without a word from itself, in milliseconds. @default 90_000 */
+  /** How long hearsay of one is kept without a word from itself, in milliseconds, up to one day. @default 90_000 */
   unconfirmedTimeoutMs?: number
   /** How often one known by hearsay is probed; 0: wait for it to speak. @default 3 */
   confirmationAttempts?: number
@@ -45,7 +45,7 @@ export interface ClusterOptions extends RuntimeOptions {
 
   /** A member is probed each time this has passed, 10 ms to 1 h. @default 1_000 */
   probeIntervalMs?: number
-  /** When others are asked to probe it too; below the interval. @default 500 */
+  /** When others are asked to probe it too, in milliseconds, at least 1 and below the interval. @default 500 */
   probeTimeoutMs?: number
   /** How many others are asked, 0 to 16. @default 3 */
   indirectProbes?: number
@@ -61,7 +61,7 @@ export interface ClusterOptions extends RuntimeOptions {
   maxLocalHealth?: number
   /** Whether who is suspected is told so first of all. @default true */
   buddy?: boolean
-  /** A deadline that fires later than this after its time shows that this process did not run. @default 100 */
+  /** A deadline that fires later than this after its time shows that this process did not run; milliseconds, up to 1 h. @default 100 */
   stallToleranceMs?: number
 
   /** How often news are sent beside the probes, 10 ms to 1 min. @default 200 */
@@ -70,28 +70,28 @@ export interface ClusterOptions extends RuntimeOptions {
   gossipFanout?: number
   /** λ: each news is sent λ · ⌈ln(n + 1)⌉ times by each member, up to 100. @default 3 */
   retransmitMultiplier?: number
-  /** How long the dead are gossiped to. @default 30_000 */
+  /** How long the dead are gossiped to, in milliseconds, up to one day. @default 30_000 */
   gossipToDeadMs?: number
-  /** How often views are compared with another member's; grows with the cluster. @default 30_000 */
+  /** How often views are compared with another member's, 100 ms to one day; grows with the cluster. @default 30_000 */
   syncIntervalMs?: number
-  /** How often a lost seed or a dead member is contacted. @default 30_000 */
+  /** How often a lost seed or a dead member is contacted, 100 ms to one day. @default 30_000 */
   reconnectIntervalMs?: number
-  /** How long the dead and the left are remembered, up to 30 days. @default 3_600_000 */
+  /** How long the dead and the left are remembered, in milliseconds, up to 30 days. @default 3_600_000 */
   forgetDeadAfterMs?: number
 
-  /** @default the smaller of 1_400 and `datagram.maxMessageBytes` */
+  /** Bytes of a packet, 512 to `datagram.maxMessageBytes`. @default the smaller of 1_400 and `datagram.maxMessageBytes` */
   maxPacketBytes?: number
   /** Members that are known, itself and the remembered dead included, 2 to 1,000,000. @default 10_000 */
   maxMembers?: number
-  /** Packets taken from each member, and from all strangers together. @default 100 */
+  /** Packets a second taken from each member, and from all strangers together, above 0. @default 100 */
   inboundPerSecond?: number
-  /** How many of them may come at once. @default 200 */
+  /** How many of them may come at once, at least 1. @default 200 */
   inboundBurst?: number
   /** Entries of `history()`, 0 to 1,000,000. @default 1_000 */
   historySize?: number
-  /** @default 10_000 */
+  /** How long one request to a seed or member may take, in milliseconds, up to one day. @default 10_000 */
   joinTimeoutMs?: number
-  /** @default 5_000 */
+  /** How long `leave` goes on telling the others, in milliseconds, up to one day. @default 5_000 */
   leaveTimeoutMs?: number
 }
 
