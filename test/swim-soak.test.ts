@@ -13,7 +13,7 @@ import { Probe } from '../packages/swim/src/probe.js'
 import { Suspicion } from '../packages/swim/src/suspicion.js'
 
 const isWhole = process.env['HS_SOAK'] === '1'
-const GUESTS = isWhole ? 100_000 : 500
+const GUESTS = isWhole ? 100_000 : 400
 const HOURS = isWhole ? 24 : 0.25
 const HOUR_MS = 3_600_000
 const MAX_GROWTH_BYTES = 2_000_000
