@@ -19,9 +19,10 @@ export class LeaderTerm {
     return this.#term
   }
 
-  /** Whether the term has risen. */
+  /** Whether the term has risen. An earlier leadership of this very process is one to go beyond, too. */
   heard(leader: LeaderRef | undefined): boolean {
-    if (leader === undefined || leader.id === this.#id || leader.term < this.#term) return false
+    if (leader === undefined || leader.term < this.#term) return false
+    if (leader.term === this.#term && leader.id === this.#id) return false
     this.#term = leader.term + 1
     return true
   }

@@ -238,6 +238,14 @@ describe('the smaller parts', () => {
     expect(term.current).toBe(5)
   })
 
+  it('leads under a term above that of an earlier leadership of its own', () => {
+    const risen = new LeaderTerm('m@2', 1)
+    risen.heard({ id: 'm@1', address: '', term: 8 })
+    const again = new LeaderTerm('m@2', 2) // elected again; its election counts from lower
+    expect(again.heard({ id: 'm@2', address: '', term: risen.current })).toBe(true)
+    expect(again.current).toBe(10)
+  })
+
   it('measures what is done per second over the last window', () => {
     const rate = new JobRate(1_000)
     for (let ms = 0; ms <= 5_000; ms += 100) rate.record('eu', ms / 10, ms)
