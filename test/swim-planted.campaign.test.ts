@@ -40,8 +40,8 @@ vi.mock('../packages/swim/src/suspicion.js', async (importOriginal) => {
       this.#aheadMs = nowMs - planted.simNowMs()
     }
 
-    override confirm(accuser: string): boolean {
-      if (planted.plant !== 'a confirmation restarts the timer') return super.confirm(accuser)
+    override confirm(accuser: string, nowMs: number, graceMs: number): boolean {
+      if (planted.plant !== 'a confirmation restarts the timer') return super.confirm(accuser, nowMs, graceMs)
       if (this.accusers.includes(accuser)) return false
       this.accusers.push(accuser)
       const counted = Math.min(this.confirmations, this.expected)

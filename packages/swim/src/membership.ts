@@ -231,10 +231,10 @@ export class Membership {
   #confirm(record: MemberRecord, accuser: string, bytes: Uint8Array | undefined): void {
     const { passing } = record
     const suspicion = passing?.suspicion
-    if (suspicion === undefined || !suspicion.confirm(accuser)) return
-    const now = this.#state.clock.now()
-    // What is due only by this word was not due before it, so nobody slept over it.
-    if (suspicion.dueMs < now) suspicion.putOff(now)
+    if (suspicion === undefined) return
+    const { clock, settings } = this.#state
+    const now = clock.now()
+    if (!suspicion.confirm(accuser, now, settings.probeTimeoutMs)) return
     this.#state.reschedule(passing?.timer, suspicion.dueMs - now)
     this.#passOnAccusation(record, suspicion, accuser, bytes)
   }

@@ -66,12 +66,18 @@ export class Suspicion {
     return this.accusers.length - 1
   }
 
-  /** Counts an accuser. False if it has accused before, or if no more count. */
-  confirm(accuser: string): boolean {
+  /**
+   * Counts an accuser. False if it has accused before, or if no more count.
+   * @param graceMs what an answer takes: a deadline that is past only by this word leaves the accused that long, but
+   *   never longer than it had (docs/decisions/004).
+   */
+  confirm(accuser: string, nowMs: number, graceMs: number): boolean {
     if (this.confirmations >= this.expected || this.accusers.includes(accuser)) return false
+    const beforeMs = this.dueMs
     this.accusers.push(accuser)
     const timeoutMs = suspicionTimeoutMs(this.confirmations, this.expected, this.minMs, this.maxMs)
     this.#timeoutAtMs = Math.min(this.#timeoutAtMs, this.startedMs + timeoutMs)
+    if (this.dueMs < nowMs) this.putOff(Math.min(beforeMs, nowMs + graceMs))
     return true
   }
 

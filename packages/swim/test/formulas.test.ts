@@ -88,22 +88,49 @@ describe('retransmitLimit and scaledSyncIntervalMs (SWIM-22, SWIM-29)', () => {
 
 describe('Suspicion (SWIM-18, SWIM-19)', () => {
   const bounds = { minMs: 4_000, maxMs: 24_000 }
+  const GRACE_MS = 500
 
   it('counts each accuser once, and no more than are expected', () => {
     const suspicion = new Suspicion('a', 0, 2, bounds)
-    expect(suspicion.confirm('a')).toBe(false)
-    expect(suspicion.confirm('b')).toBe(true)
-    expect(suspicion.confirm('b')).toBe(false)
-    expect(suspicion.confirm('c')).toBe(true)
-    expect(suspicion.confirm('d')).toBe(false)
+    expect(suspicion.confirm('a', 1, GRACE_MS)).toBe(false)
+    expect(suspicion.confirm('b', 1, GRACE_MS)).toBe(true)
+    expect(suspicion.confirm('b', 1, GRACE_MS)).toBe(false)
+    expect(suspicion.confirm('c', 1, GRACE_MS)).toBe(true)
+    expect(suspicion.confirm('d', 1, GRACE_MS)).toBe(false)
     expect(suspicion.accusers).toEqual(['a', 'b', 'c'])
   })
 
-  it('ends at its start and the timeout, however late it is confirmed', () => {
+  it('ends at its start and the timeout, however late before that it is confirmed', () => {
     const suspicion = new Suspicion('a', 1_000, 1, bounds)
     expect(suspicion.dueMs).toBe(25_000)
-    suspicion.confirm('b')
+    suspicion.confirm('b', 4_900, GRACE_MS)
     expect(suspicion.dueMs).toBe(5_000)
+  })
+
+  it('a word that brings the deadline into the past leaves the accused the time of an answer, and no second one', () => {
+    const suspicion = new Suspicion('a', 1_000, 2, bounds)
+    suspicion.confirm('b', 20_000, GRACE_MS)
+    expect(suspicion.dueMs).toBe(20_500)
+    suspicion.confirm('c', 20_400, GRACE_MS)
+    expect(suspicion.dueMs).toBe(20_500)
+  })
+
+  it('never brings more time than there was', () => {
+    const suspicion = new Suspicion('a', 1_000, 1, bounds)
+    suspicion.confirm('b', 24_900, GRACE_MS)
+    expect(suspicion.dueMs).toBe(25_000)
+    fc.assert(
+      fc.property(fc.array(fc.nat(30_000), { maxLength: 6 }), fc.integer({ min: 0, max: 5 }), (times, expected) => {
+        const one = new Suspicion('first', 0, expected, bounds)
+        for (const [i, nowMs] of times.sort((a, b) => a - b).entries()) {
+          const beforeMs = one.dueMs
+          if (beforeMs <= nowMs) return
+          one.confirm(`accuser ${i}`, nowMs, GRACE_MS)
+          expect(one.dueMs).toBeLessThanOrEqual(beforeMs)
+          expect(one.dueMs).toBeGreaterThanOrEqual(bounds.minMs)
+        }
+      }),
+    )
   })
 
   it('has no more than the minimum when nobody else could confirm', () => {
@@ -113,7 +140,7 @@ describe('Suspicion (SWIM-18, SWIM-19)', () => {
   it('keeps what a stall put it off to, whatever is confirmed', () => {
     const suspicion = new Suspicion('a', 0, 1, bounds)
     suspicion.putOff(24_300)
-    suspicion.confirm('b')
+    suspicion.confirm('b', 24_100, GRACE_MS)
     expect(suspicion.dueMs).toBe(24_300)
   })
 })
