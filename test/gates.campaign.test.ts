@@ -108,7 +108,8 @@ const scenario: Scenario = {
         if (before !== app && before !== undefined) crashed.add(name)
         if (app === undefined) lives.delete(name)
         else lives.set(name, app)
-        const { quorum, counters } = app?.snapshot() ?? { quorum: true, counters: {} }
+        if (app === undefined) continue
+        const { quorum, counters } = app.snapshot()
         if (!quorum && sim.now > FIRST_FAULT_MS) sim.sometimes('a gate had no quorum')
         if ((counters['forwarded'] ?? 0) > 0) sim.sometimes('a gate passed a job on')
       }

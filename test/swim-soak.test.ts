@@ -22,7 +22,7 @@ const HOSTS = ['h0', 'h1', 'h2']
 const FATES = ['crash', 'restart', 'leave', 'leave', 'leave', 'leave', 'leave', 'leave'] as const
 const FORGET_MS = 10_000
 /** Verdicts take their time, and are remembered; whoever gave many takes minutes to trust itself again. */
-const DRAIN_MS = 200_000
+const DRAIN_MS = 400_000
 
 async function heapBytes(): Promise<number> {
   await new Promise((resolve) => setImmediate(resolve))

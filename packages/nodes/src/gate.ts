@@ -254,7 +254,8 @@ export class Gate implements Node {
     peer.serve(gateSync, (request) => claims.page(request))
     await gates.start()
     scope.spawn('sync', async (signal) => {
-      await Promise.all(peers.map((address) => (address === this.address ? null : claims.pull(address, signal))))
+      const others = peers.filter((address) => address !== this.address)
+      await Promise.all(others.map((address) => claims.pull(address, signal)))
       this.#synced = true
       this.#life.changed.notify()
     })

@@ -14,7 +14,6 @@ import { refuse, type ExecutionRef, type JobOwner, type LeaderRef, type Refusal 
 import type { Assignment, jobAssign } from './wire/gate-manager.js'
 import type { RequestOf } from './wire/method.js'
 import { PartCollector } from './wire/parts.js'
-import type { ShardResultWire } from './wire/shard-result.js'
 
 export interface LeaderJobsOptions {
   readonly life: NodeLife

@@ -1,14 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { msgpackCodec } from '@hs/core'
-import {
-  Client,
-  defineWorkflow,
-  Gate,
-  type GateOptions,
-  type JobHandle,
-  type JobResult,
-  type NodeError,
-} from '../src/index.js'
+import type { Client } from '../src/index.js'
+import { defineWorkflow, Gate, type GateOptions, type JobHandle, type JobResult, type NodeError } from '../src/index.js'
 import { gateOrder } from '../src/gate-order.js'
 import { jobIdOf } from '../src/job-id.js'
 import { FreezableRpc } from './freezable-transport.js'
