@@ -21,7 +21,7 @@ const MAX_GROWTH_BYTES = 2_000_000
 const HOSTS = ['h0', 'h1', 'h2']
 const FATES = ['crash', 'restart', 'leave', 'leave', 'leave', 'leave', 'leave', 'leave'] as const
 const FORGET_MS = 10_000
-/** Verdicts take their time, and are remembered; whoever gave many takes minutes to trust itself again. */
+/** Verdicts take their time and are remembered, and hearsay is believed in for up to 270 s by who trusts itself least. */
 const DRAIN_MS = 400_000
 
 async function heapBytes(): Promise<number> {
