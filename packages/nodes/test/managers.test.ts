@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { DatagramTransport } from '@hs/core'
 import { MemoryDisk } from '@hs/core/testing'
 import {
   defineWorkflow,
@@ -9,6 +10,7 @@ import {
   type NodeError,
 } from '../src/index.js'
 import { FreezableRpc } from './freezable-transport.js'
+import { managerStatus } from '../src/wire/gate-manager.js'
 import { DC, MemoryCluster } from './memory-cluster.js'
 
 const NAMES = ['m1', 'm2', 'm3'] as const
@@ -40,8 +42,8 @@ class Trio {
     const manager = await this.cluster.manager({
       id,
       peers: ADDRESSES.filter((address) => address !== `${id}:1`),
-      transport: this.cluster.transport(`${id}:1`),
       ...options,
+      transport: options.transport ?? this.cluster.transport(`${id}:1`),
     })
     this.managers.set(id, manager)
     return manager
@@ -204,6 +206,49 @@ describe('a restart of all managers', () => {
       expect((await trio.leader()).snapshot().term).toBeGreaterThan(before)
       expect(await trio.cluster.stop()).toBe(0)
     }
+  })
+})
+
+describe('a manager that loses the leadership and has it again', () => {
+  it('leads under a term above that of its earlier leadership, so that workers and gates follow it', async () => {
+    let regained = 0
+    for (let seed = 1; seed <= 8; seed++) {
+      const trio = new Trio(seed)
+      let isCut = false
+      for (const name of NAMES) {
+        const { datagram, rpc } = trio.cluster.transport(`${name}:1`)
+        const cut: DatagramTransport = {
+          address: datagram.address,
+          maxMessageBytes: datagram.maxMessageBytes,
+          send: (to, bytes) => isCut || datagram.send(to, bytes),
+          onMessage: (fn) => datagram.onMessage(fn),
+          close: () => datagram.close(),
+        }
+        await trio.manager(name, { transport: { datagram: cut, rpc } })
+      }
+      await trio.cluster.worker('w1', { managers: ADDRESSES })
+      await trio.cluster.gate({ datacenters: { [DC]: ADDRESSES } })
+      const first = await trio.leader()
+      await trio.cluster.settle(1_000)
+      // Somebody has followed a leader of long ago: this one rises above it, far above what its election counts.
+      const ofLongAgo = { id: 'm9@1', address: 'm9:1', term: 50 }
+      const request = { gateId: 'g9', leader: ofLongAgo, cluster: 'default' }
+      const { rpc } = trio.cluster.transport('g9:1')
+      await trio.cluster.run(rpc.request(first.address, managerStatus.name, managerStatus.request.encode(request)))
+      await trio.cluster.settle(1_000)
+      expect(first.snapshot().term).toBe(51)
+
+      isCut = true
+      await trio.cluster.clock.runUntil(() => trio.leaders.length === 0, { limitMs: 60_000 })
+      isCut = false
+      const next = await trio.leader()
+      if (next === first) regained++
+      const job = await trio.submit(2)
+      expectExact(await trio.cluster.result(job), 2)
+      expect(next.snapshot().term).toBeGreaterThan(51)
+      expect(await trio.cluster.stop()).toBe(0)
+    }
+    expect(regained).toBeGreaterThan(0)
   })
 })
 
