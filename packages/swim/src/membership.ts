@@ -235,7 +235,8 @@ export class Membership {
     const { clock, settings } = this.#state
     const now = clock.now()
     if (!suspicion.confirm(accuser, now, settings.probeTimeoutMs)) return
-    this.#state.reschedule(passing?.timer, suspicion.dueMs - now)
+    // It may be due already, and its timer about to fire: the wheel's ticks are coarser than the clock.
+    this.#state.reschedule(passing?.timer, Math.max(0, suspicion.dueMs - now))
     this.#passOnAccusation(record, suspicion, accuser, bytes)
   }
 

@@ -250,6 +250,33 @@ describe('Members without end (SWIM-35)', () => {
   })
 })
 
+describe('Late confirmations (SWIM-18, SWIM-37)', () => {
+  it('that come between a deadline and the tick of its timer are taken like any other', async () => {
+    const lab = new Lab()
+    const a = await lab.start('a', {
+      probeIntervalMs: 100,
+      probeTimeoutMs: 50,
+      suspicionConfirmations: 32,
+      inboundPerSecond: 1_000_000,
+      inboundBurst: 1_000_000,
+    })
+    const teller = new Stranger(lab, 'teller')
+    const names = Array.from({ length: 70 }, (_, i) => `x${i}`)
+    for (const name of names) teller.gossip('a:1', encodeAlive(name, 1, 0, place(name)))
+    let dead = 0
+    a.events.on('memberDead', () => dead++)
+    const dice = new SeededRandom('accusers')
+    for (let ms = 0; ms < 5_000; ms++) {
+      for (const name of names)
+        if (dice.int(30) === 0) teller.gossip('a:1', encodeVerdict(SUSPECT, name, 1, 0, `accuser-${ms}`))
+      await lab.run(1)
+    }
+    expect(lab.logger.entries.filter(({ level }) => level === 'error')).toEqual([])
+    expect(dead).toBe(70)
+    await lab.stop()
+  })
+})
+
 describe('Anti-entropy (SWIM-29, SWIM-30, SWIM-31)', () => {
   it('two equal views cost less than a kibibyte, requests and answers together', async () => {
     const lab = new Lab()
