@@ -5,6 +5,8 @@ import { Client, defineWorkflow, Gate, Manager, Worker, type JobResult } from '@
 import { drawFaults, simulate, type NodeEnv, type Scenario } from '@hs/sim'
 import { describe, expect, it } from 'vitest'
 
+/** `HS_SIM_SEEDS=1000` for a longer run. */
+const SEEDS = Number(process.env['HS_SIM_SEEDS'] ?? 8)
 const GATES = ['g1', 'g2', 'g3']
 const CLIENTS = ['c1', 'c2']
 const SHARDS = 3
@@ -145,14 +147,14 @@ const scenario: Scenario = {
 describe('gates in simulation', () => {
   it(
     'make one job of one key, whatever gate it comes to, and every completed job is exact',
-    { timeout: 300_000 },
+    { timeout: 3_600_000 },
     async () => {
-      const report = await simulate(scenario, { seeds: 8 })
+      const report = await simulate(scenario, { seeds: SEEDS })
       expect(report.failures).toEqual([])
     },
   )
 
-  it('and so with other seeds every day', { timeout: 300_000 }, async () => {
+  it('and so with other seeds every day', { timeout: 3_600_000 }, async () => {
     const { mustReach: _, ...withoutGoals } = scenario
     const firstSeed = 1_000 * Math.floor(systemClock.wallNow() / 86_400_000)
     const report = await simulate(withoutGoals, { seeds: 4, firstSeed })

@@ -5,6 +5,8 @@ import { Client, defineWorkflow, Gate, Manager, Worker, type JobHandle, type Job
 import { drawFaults, simulate, type NodeEnv, type Scenario } from '@hs/sim'
 import { describe, expect, it } from 'vitest'
 
+/** `HS_SIM_SEEDS=1000` for a longer run. */
+const SEEDS = Number(process.env['HS_SIM_SEEDS'] ?? 8)
 const MANAGERS = ['m1', 'm2', 'm3']
 const WORKERS = ['w1', 'w2', 'w3']
 const SHARDS = 36
@@ -119,12 +121,12 @@ const scenario: Scenario = {
 }
 
 describe('managers in simulation', () => {
-  it('have one leader at most, and every job ends with exact counts', { timeout: 300_000 }, async () => {
-    const report = await simulate(scenario, { seeds: 8 })
+  it('have one leader at most, and every job ends with exact counts', { timeout: 3_600_000 }, async () => {
+    const report = await simulate(scenario, { seeds: SEEDS })
     expect(report.failures).toEqual([])
   })
 
-  it('and so with other seeds every day', { timeout: 300_000 }, async () => {
+  it('and so with other seeds every day', { timeout: 3_600_000 }, async () => {
     const { mustReach: _, ...withoutGoals } = scenario
     const firstSeed = 1_000 * Math.floor(systemClock.wallNow() / 86_400_000)
     const report = await simulate(withoutGoals, { seeds: 4, firstSeed })
