@@ -2,7 +2,7 @@
  * All that is known about the statistics of one job: per workflow its open windows, its corrections, what is closed and
  * not yet taken, and its sources. The one record of a job, so that forgetting it is one `delete`.
  */
-import { mergeWindows } from './merge-windows.js'
+import { coalesce } from './coalesce.js'
 import { SequenceWindow } from './sequence-window.js'
 import type { WindowAccumulator } from './window-accumulator.js'
 import type { WindowResult } from './window-result.js'
@@ -127,9 +127,8 @@ export class JobWindows {
     const [other] = this.#withSeveral
     const workflow = latest.pending.length > 1 ? latest : other
     if (workflow === undefined) return
-    const inOrder = workflow.pending.sort((a, b) => a.startMs - b.startMs)
-    workflow.pending = [mergeWindows(inOrder.slice(0, 2)), ...inOrder.slice(2)]
-    this.#pending--
+    workflow.pending.sort((a, b) => a.startMs - b.startMs)
+    this.#pending -= coalesce(workflow.pending, workflow.pending.length - 1)
     if (workflow.pending.length < 2) this.#withSeveral.delete(workflow)
     this.#onCoalesced()
   }
