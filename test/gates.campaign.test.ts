@@ -2,8 +2,9 @@
 
 import { systemClock } from '@hs/core'
 import { Client, defineWorkflow, Gate, Manager, Worker, type JobResult } from '@hs/nodes'
-import { drawFaults, simulate, type NodeEnv, type Scenario } from '@hs/sim'
+import { drawFaults, simulate, type Scenario } from '@hs/sim'
 import { describe, expect, it } from 'vitest'
+import { addresses, runtime, started } from './support/simulated-nodes.js'
 
 /** `HS_SIM_SEEDS=1000` for a longer run. */
 const SEEDS = Number(process.env['HS_SIM_SEEDS'] ?? 8)
@@ -15,8 +16,6 @@ const JOB_EVERY_MS = 1_500
 const LOAD_MS = 15_000
 const FIRST_FAULT_MS = 3_000
 
-const addresses = (names: readonly string[]) => names.map((name) => `${name}:1`)
-
 const work = defineWorkflow({
   name: 'work',
   run: async (ctx) => {
@@ -24,19 +23,6 @@ const work = defineWorkflow({
     ctx.stats.count('runs')
   },
 })
-
-const runtime = ({ clock, random, logger, datagram, rpc }: NodeEnv) => ({
-  clock,
-  random,
-  logger,
-  transport: { datagram, rpc },
-  timing: 'local' as const,
-})
-
-async function started<N extends { start(): Promise<void> }>(node: N): Promise<N> {
-  await node.start()
-  return node
-}
 
 /** What became of one key: each client submits it and waits. */
 interface Attempt {

@@ -2,8 +2,9 @@
 
 import { systemClock } from '@hs/core'
 import { Client, defineWorkflow, Gate, Manager, Worker, type JobHandle, type JobResult } from '@hs/nodes'
-import { drawFaults, simulate, type NodeEnv, type Scenario } from '@hs/sim'
+import { drawFaults, simulate, type Scenario } from '@hs/sim'
 import { describe, expect, it } from 'vitest'
+import { addresses, runtime, started } from './support/simulated-nodes.js'
 
 /** `HS_SIM_SEEDS=1000` for a longer run. */
 const SEEDS = Number(process.env['HS_SIM_SEEDS'] ?? 8)
@@ -12,8 +13,6 @@ const WORKERS = ['w1', 'w2', 'w3']
 const SHARDS = 36
 const STEPS = 20
 const LOAD_MS = 20_000
-
-const addresses = (names: readonly string[]) => names.map((name) => `${name}:1`)
 
 const work = defineWorkflow({
   name: 'work',
@@ -25,19 +24,6 @@ const work = defineWorkflow({
     }
   },
 })
-
-const runtime = ({ clock, random, logger, datagram, rpc }: NodeEnv) => ({
-  clock,
-  random,
-  logger,
-  transport: { datagram, rpc },
-  timing: 'local' as const,
-})
-
-async function started<N extends { start(): Promise<void> }>(node: N): Promise<N> {
-  await node.start()
-  return node
-}
 
 const scenario: Scenario = {
   name: 'three managers, three workers',
