@@ -3,7 +3,7 @@
  * the change of voters that may be under way. Before a first quorum has acknowledged it holds no lease.
  */
 import { HsError, type Timer } from '@hs/core'
-import type { Electorate } from './election-electorate.js'
+import type { VoterRoll } from './election-voter-roll.js'
 import type { ElectionJournal } from './election-journal.js'
 import { ElectionLease } from './election-lease.js'
 import { listFields } from './election-message.js'
@@ -13,7 +13,7 @@ import { hasQuorum, sameList, votersAfter, type VoterChange, type VoterList } fr
 export interface LeaderContext {
   readonly port: ElectionPort
   readonly settings: ElectionSettings
-  readonly electorate: Electorate
+  readonly electorate: VoterRoll
   readonly journal: ElectionJournal
   /** Runs what a timer or a save has started. */
   step(run: () => void): void

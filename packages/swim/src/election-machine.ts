@@ -10,7 +10,7 @@
  */
 import { assertNever, HsError, type Timer } from '@hs/core'
 import { ElectionBelief } from './election-belief.js'
-import { Electorate } from './election-electorate.js'
+import { VoterRoll } from './election-voter-roll.js'
 import { FlapDamper } from './election-flapping.js'
 import { ElectionJournal } from './election-journal.js'
 import { ElectionLeader } from './election-leader.js'
@@ -32,7 +32,7 @@ export class ElectionMachine {
   readonly leaseMs: number
   readonly #port: ElectionPort
   readonly #settings: ElectionSettings
-  readonly #electorate: Electorate
+  readonly #electorate: VoterRoll
   readonly #journal: ElectionJournal
   readonly #flaps: FlapDamper
   readonly #promise = new ElectionPromise()
@@ -53,7 +53,7 @@ export class ElectionMachine {
     this.#settings = settings
     this.leaseMs = settings.heartbeatMs * settings.missedHeartbeats
     this.#flaps = new FlapDamper(this.leaseMs)
-    this.#electorate = new Electorate(settings.electorate, () => port.names())
+    this.#electorate = new VoterRoll(settings.electorate, () => port.names())
     this.#journal = new ElectionJournal(
       () => this.#state(),
       (state) => port.save(state),

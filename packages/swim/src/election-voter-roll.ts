@@ -5,7 +5,7 @@
 import { HsError } from '@hs/core'
 import { compareLists, hasQuorum, quorumOf, type VoterList } from './election-voters.js'
 
-export class Electorate {
+export class VoterRoll {
   readonly #size: number
   readonly #members: () => readonly string[]
   #list: VoterList | undefined
