@@ -222,7 +222,7 @@ export class Gate implements Node {
 
   async #join(peer: RpcPeer, jobs: GateJobs): Promise<void> {
     const { cluster, peers, clusterSize = peers.length + 1, limits } = this.#options
-    const { scope, timing, runtime } = this.#life
+    const { scope } = this.#life
     if (clusterSize === 1) {
       this.#synced = true
       return
@@ -236,11 +236,6 @@ export class Gate implements Node {
       onGone: (name, restarted) => {
         claims.left(name)
         if (restarted) claims.forget(name)
-        else
-          scope.spawn(`forget gate ${name}`, async (signal) => {
-            await runtime.clock.sleep(timing.forgetNodeMs, signal)
-            if (gates.find(name) === undefined) claims.forget(name)
-          })
       },
     })
     const claims = new JobClaims({

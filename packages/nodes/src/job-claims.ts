@@ -36,6 +36,8 @@ export class JobClaims {
   readonly #table: LeadershipTable
   /** By name of the gate. */
   readonly #untold = new Map<string, Untold>()
+  /** Gates that are gone, by name: when they have been so for `forgetNodeMs`, what they owned is forgotten. */
+  readonly #gone = new Map<string, Timer>()
   #timer: Timer | undefined
 
   constructor(options: JobClaimsOptions) {
@@ -72,6 +74,7 @@ export class JobClaims {
 
   /** A gate that was not there is to be told everything; what was known of an earlier life of it is void. */
   joined(name: string): void {
+    this.#back(name)
     this.#untold.set(name, {
       claims: new Set(this.#table.ledBy(this.#options.life.id)),
       released: new Set(),
@@ -80,12 +83,21 @@ export class JobClaims {
     this.#tellSoon()
   }
 
+  /** It may come back, and own what it owned. */
   left(name: string): void {
+    const { clock } = this.#options.life.runtime
     this.#untold.delete(name)
+    this.#back(name)
+    if (this.#options.life.over) return
+    this.#gone.set(
+      name,
+      clock.setTimer(this.#options.life.timing.forgetNodeMs, () => this.forget(name)),
+    )
   }
 
   /** Nobody will ever answer for the jobs of this gate. */
   forget(name: string): void {
+    this.#back(name)
     for (const jobId of this.#table.ledBy(name)) this.#table.release(jobId)
   }
 
@@ -124,6 +136,13 @@ export class JobClaims {
 
   stop(): void {
     this.#timer?.cancel()
+    for (const timer of this.#gone.values()) timer.cancel()
+    this.#gone.clear()
+  }
+
+  #back(name: string): void {
+    this.#gone.get(name)?.cancel()
+    this.#gone.delete(name)
   }
 
   #hear(jobId: string, owner: JobOwner): void {
