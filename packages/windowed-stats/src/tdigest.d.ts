@@ -10,6 +10,7 @@ declare module 'tdigest' {
     readonly n: number
     size(): number
     push(x: number, n?: number): void
+    push_centroid(centroids: readonly Centroid[]): void
     percentile(p: number): number | undefined
     /** Ascending by mean; copies. */
     toArray(): Centroid[]
