@@ -35,6 +35,9 @@ import type { Direction, TcpRejections } from './tcp-stats.js'
 import { ended, unreached, type EndCode } from './transport-errors.js'
 import { encodeFrame, FLAG_DEFLATED, FRAME_TYPES, MAX_HELLO_LENGTH, MIN_LENGTH, PING_BYTES } from './wire.js'
 
+/** By how much the dialler's PING comes before the acceptor's: one of both ends is enough to show to both that they live. */
+const DIALLER_FIRST_MS = 20
+
 export interface ConnectionEnvironment extends ServingEnvironment, TrafficEnvironment, StreamEnvironment {}
 
 export interface ConnectionOwner {
@@ -66,6 +69,8 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
   /** For connecting, the greeting, then silence, at last the peer's farewell. */
   readonly #watch: LazyTimer
   readonly #idle: LazyTimer | null
+  /** Of `keepaliveTimeoutMs`, so that a dead peer is found no later. */
+  readonly #pingLaterMs: number
   #state: State
   #connectionClass: ConnectionClass
   #peer: PeerIdentity | null = null
@@ -102,6 +107,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
     this.#traffic = new OutgoingTraffic(environment, this, socket)
     this.#watch = new LazyTimer(clock, wheel, () => this.#onWatch())
     this.#idle = direction === 'outbound' ? new LazyTimer(clock, wheel, () => this.#onIdle()) : null
+    this.#pingLaterMs = direction === 'outbound' ? 0 : Math.min(DIALLER_FIRST_MS, settings.keepaliveTimeoutMs / 2)
     const nowMs = clock.now()
     this.#lastUsedMs = nowMs
     if (direction === 'outbound') {
@@ -276,7 +282,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
     if (this.#state === 'closing') return
     const nowMs = this.#clock.now()
     this.#pinged = false
-    if (this.isUp) this.#watch.set(nowMs, this.#settings.keepaliveMs)
+    if (this.isUp) this.#watch.set(nowMs, this.#silenceMs)
     this.#incoming.push(chunk, nowMs)
     this.#flushIfAny()
   }
@@ -298,7 +304,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
   #goOn(): void {
     if (!this.isUp || !this.#incoming.isHeldBack) return
     const nowMs = this.#clock.now()
-    this.#watch.set(nowMs, this.#settings.keepaliveMs)
+    this.#watch.set(nowMs, this.#silenceMs)
     this.#incoming.goOn(nowMs)
     this.#flushIfAny()
   }
@@ -332,11 +338,14 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
         return null
       case FRAME_TYPES.ping:
         if (end - start !== PING_BYTES) return 'PING has not 8 bytes'
+        if (this.isUp) this.#watch.move(this.#incoming.nowMs, this.#silenceMs)
         this.#traffic.addControl(FRAME_TYPES.pong, viewOf(bytes, start, end))
         this.#holdBackIfFull()
         return null
       case FRAME_TYPES.pong:
-        return end - start === PING_BYTES ? null : 'PONG has not 8 bytes'
+        if (end - start !== PING_BYTES) return 'PONG has not 8 bytes'
+        if (this.isUp) this.#watch.move(this.#incoming.nowMs, this.#silenceMs)
+        return null
       case FRAME_TYPES.goaway:
         this.#onGoodbye(decodeGoaway(bytes, start, end))
         return null
@@ -426,7 +435,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
   }
 
   #open(hello: Hello, peer: PeerIdentity): void {
-    const { maxFrameBytes, maxInFlight, compression, keepaliveMs, requestTimeoutMs } = this.#settings
+    const { maxFrameBytes, maxInFlight, compression, requestTimeoutMs } = this.#settings
     const maxSendLength = Math.min(maxFrameBytes, hello.maxFrameBytes ?? maxFrameBytes)
     if (compression !== false && hello.deflate) {
       this.#compression = new BodyCompression(compression.thresholdBytes, maxFrameBytes)
@@ -448,7 +457,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
     }
     this.#state = 'open'
     this.#incoming.limit = maxFrameBytes
-    this.#watch.set(this.#incoming.nowMs, keepaliveMs)
+    this.#watch.set(this.#incoming.nowMs, this.#silenceMs)
     this.#touch(this.#incoming.nowMs)
     for (const waiter of this.#whenOpen.splice(0)) waiter.resolve(peer)
     this.#owner.onOpen(this, peer)
@@ -480,6 +489,11 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
     } else this.#onSilence()
   }
 
+  /** Until PING. */
+  get #silenceMs(): number {
+    return this.#settings.keepaliveMs + this.#pingLaterMs
+  }
+
   #onSilence(): void {
     const { keepaliveTimeoutMs } = this.#settings
     if (this.#pinged) {
@@ -487,7 +501,7 @@ export class Connection implements StreamHost, AnswerPath, TrafficHost {
       return
     }
     this.#pinged = true
-    this.#watch.set(this.#clock.now(), keepaliveTimeoutMs)
+    this.#watch.set(this.#clock.now(), keepaliveTimeoutMs - this.#pingLaterMs)
     this.#traffic.addControl(FRAME_TYPES.ping, new Uint8Array(PING_BYTES))
   }
 

@@ -24,6 +24,12 @@ export class LazyTimer {
     if (this.#dueMs < this.#armedForMs) this.#arm(delayMs)
   }
 
+  /** Like `set`, but what stands behind moves too: for a deadline that moves seldom, so that nothing fires in vain. */
+  move(nowMs: number, delayMs: number): void {
+    this.#dueMs = nowMs + delayMs
+    this.#arm(delayMs)
+  }
+
   /** Nothing is due any more. */
   clear(): void {
     this.#dueMs = Infinity

@@ -10,6 +10,8 @@ export class MemorySocket extends Duplex {
   other: MemorySocket | null = null
   /** What is written vanishes, as to a host that is gone. */
   silent = false
+  /** How what is written crosses: never within the write, as with a real socket. */
+  cross: (arrive: () => void) => void = (arrive) => process.nextTick(arrive)
   #held: { chunk: Buffer; done: () => void } | null = null
   #wantsMore = true
 
@@ -23,9 +25,8 @@ export class MemorySocket extends Duplex {
       done()
       return
     }
-    // Never within the write, as with a real socket.
     const copy = Buffer.from(chunk)
-    process.nextTick(() => other.receive(copy, done))
+    this.cross(() => other.receive(copy, done))
   }
 
   override _final(done: () => void): void {

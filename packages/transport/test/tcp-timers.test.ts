@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FRAME_TYPES } from '../src/wire.js'
+import { FRAME_TYPES, HEADER_BYTES, PING_BYTES } from '../src/wire.js'
 import type { MemorySocket } from './memory-sockets.js'
 import { frame, json, notifyPayload } from './raw-peer.js'
 import { NOTHING, SERVER, watch, world } from './tcp-world.js'
@@ -273,6 +273,20 @@ describe('keepalive (CONN-2)', () => {
     await clock.advanceAsync(15_000)
     expect(rpc.stats()).toMatchObject({ connections: { outbound: 0 }, rejected: { keepaliveTimeout: 1 } })
     expect(server.stats()).toMatchObject({ connections: { inbound: 0 }, rejected: { keepaliveTimeout: 1 } })
+  })
+
+  it('costs an idle connection one PING and one PONG a keepaliveMs, not one of each from both ends', async () => {
+    const { clock, sockets, serving, endpoint } = world()
+    const server = await serving()
+    const rpc = endpoint({ idleTimeoutMs: 3_600_000 })
+    await rpc.connect(SERVER)
+    const [near] = sockets.dialled
+    for (const end of [near!, near!.other!]) end.cross = (arrive) => void clock.setTimer(1, arrive)
+    const sent = () => [rpc.stats().totals.bytesSent, server.stats().totals.bytesSent]
+    const before = sent()
+    await clock.advanceAsync(605_000)
+    const frameBytes = HEADER_BYTES + PING_BYTES
+    expect(sent().map((bytes, i) => bytes - (before[i] ?? 0))).toEqual([60 * frameBytes, 60 * frameBytes])
   })
 
   it('takes any byte for a sign of life, and pings only after silence', async () => {
