@@ -126,7 +126,12 @@ export class JobWindows {
     if (this.pendingCount <= this.#limit()) return
     const [other] = this.#withSeveral
     const workflow = latest.pending.length > 1 ? latest : other
-    if (workflow === undefined) return
+    if (workflow === undefined) {
+      // Only corrections are left to be merged: sealing those of a workflow that has several leads here again.
+      const several = [...this.#withPending].find(({ late, pending }) => late.size + pending.length > 1)
+      if (several !== undefined) this.#sealCorrections(several)
+      return
+    }
     workflow.pending.sort((a, b) => a.startMs - b.startMs)
     this.#pending -= coalesce(workflow.pending, workflow.pending.length - 1)
     if (workflow.pending.length < 2) this.#withSeveral.delete(workflow)

@@ -1,7 +1,14 @@
 /** Windows put together: sliding windows, roll-ups, and what a slow reader gets instead of fewer counts. */
 import { HsError } from '@hs/core'
 import type { QuantileSketch } from './quantile-sketch.js'
-import { freezeWindow, plainRecord, type GaugeResult, type WindowResult } from './window-result.js'
+import {
+  addAmounts,
+  addRecords,
+  freezeWindow,
+  plainRecord,
+  type GaugeResult,
+  type WindowResult,
+} from './window-result.js'
 
 /**
  * One window from the least start to the greatest end. Counts, records and sketches add up (into copies), sources
@@ -12,7 +19,6 @@ import { freezeWindow, plainRecord, type GaugeResult, type WindowResult } from '
 export function mergeWindows(windows: readonly WindowResult[]): WindowResult {
   const [first] = windows
   if (first === undefined) throw new HsError('INVALID_ARGUMENT', 'mergeWindows needs at least one window')
-  if (windows.length === 1) return first
 
   const counts = new Map<string, number>()
   const gauges = new Map<string, { endMs: number; value: GaugeResult }>()
@@ -26,9 +32,10 @@ export function mergeWindows(windows: readonly WindowResult[]): WindowResult {
     endMs = Math.max(endMs, window.endMs)
     if (window.jobId !== jobId) jobId = ''
     if (window.workflowId !== workflowId) workflowId = ''
-    records += window.records
+    records = addRecords(records, window.records)
     for (const source of window.sources) sources.add(source)
-    for (const [name, count] of Object.entries(window.counts)) counts.set(name, (counts.get(name) ?? 0) + count)
+    for (const [name, count] of Object.entries(window.counts))
+      counts.set(name, addAmounts(counts.get(name) ?? 0, count))
     for (const [name, gauge] of Object.entries(window.gauges)) mergeGauge(gauges, name, window.endMs, gauge)
     for (const [name, sketch] of Object.entries(window.values)) mergeSketch(values, name, sketch)
   }
@@ -61,7 +68,7 @@ function mergeGauge(
 function addGauges(a: GaugeResult, b: GaugeResult): GaugeResult {
   return {
     sources: a.sources + b.sources,
-    sum: a.sum + b.sum,
+    sum: addAmounts(a.sum, b.sum),
     min: Math.min(a.min, b.min),
     max: Math.max(a.max, b.max),
   }

@@ -63,8 +63,9 @@ export function checkQuantile(q: unknown): asserts q is number {
   throw new HsError('INVALID_ARGUMENT', `A quantile is a number from 0 to 1, found ${String(q)}`)
 }
 
-export function sketchMismatch(expected: string, found: string): HsError {
-  return new HsError('SKETCH_MISMATCH', `A sketch of kind ${expected} cannot take in one of kind ${found}`, {
+/** @param found what was given instead of a sketch of that kind: its kind, or anything at all. */
+export function sketchMismatch(expected: string, found: unknown): HsError {
+  return new HsError('SKETCH_MISMATCH', `A sketch of kind ${expected} cannot take in one of kind ${String(found)}`, {
     details: { expected, found },
   })
 }

@@ -10,7 +10,7 @@ export class SequenceWindow {
   readonly #bits: Uint32Array
   /** The highest number seen; -1 before the first. */
   #top = -1
-  /** Where watching began: what lies before was never expected. */
+  /** The least number seen: what lies before was never expected, for a source may have begun elsewhere. */
   #first = 0
   #missing = 0
 
@@ -34,6 +34,7 @@ export class SequenceWindow {
   mark(seq: number): void {
     if (this.#top < 0) this.#first = this.#top = seq
     else if (seq > this.#top) this.#slide(seq)
+    else this.#first = Math.min(this.#first, seq)
     this.#set(seq)
   }
 

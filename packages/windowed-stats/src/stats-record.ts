@@ -1,6 +1,8 @@
 /** What a source reports, and the check of its form. */
 import { HsError } from '@hs/core'
-import { sketchMismatch, type QuantileSketch } from './quantile-sketch.js'
+import type { QuantileSketch } from './quantile-sketch.js'
+import type { SketchCheck } from './sketch-check.js'
+import type { WindowResult } from './window-result.js'
 
 export interface StatsRecord {
   readonly jobId: string
@@ -20,10 +22,10 @@ export interface StatsRecord {
 }
 
 /**
- * @param sketchKind what the sketches among the values must be.
+ * @param sketches whether the sketches among the values can be merged.
  * @throws HsError `'INVALID_ARGUMENT'` naming the field, `'SKETCH_MISMATCH'`.
  */
-export function checkRecord(record: StatsRecord, sketchKind: string): void {
+export function checkRecord(record: StatsRecord, sketches: SketchCheck): void {
   if (typeof record !== 'object' || record === null) throw invalid('record', 'an object', record)
   checkText(record.jobId, 'jobId')
   checkText(record.workflowId, 'workflowId')
@@ -33,7 +35,7 @@ export function checkRecord(record: StatsRecord, sketchKind: string): void {
   if (seq !== undefined && !(Number.isSafeInteger(seq) && seq >= 0)) throw invalid('seq', 'an integer from 0', seq)
   if (counts !== undefined) checkAmounts(counts, 'counts')
   if (gauges !== undefined) checkAmounts(gauges, 'gauges')
-  if (values !== undefined) checkValues(values, sketchKind)
+  if (values !== undefined) checkValues(values, sketches)
 }
 
 function checkText(value: unknown, field: string): void {
@@ -41,21 +43,20 @@ function checkText(value: unknown, field: string): void {
 }
 
 function checkAmounts(amounts: Readonly<Record<string, number>>, field: string): void {
-  if (!isPlainObject(amounts)) throw invalid(field, 'an object', amounts)
+  if (!isRecord(amounts)) throw invalid(field, 'an object', amounts)
   for (const name in amounts) if (!isAmount(amounts[name])) throw badAmount(`${field}.${name}`, amounts[name])
 }
 
-function checkValues(values: NonNullable<StatsRecord['values']>, sketchKind: string): void {
-  if (!isPlainObject(values)) throw invalid('values', 'an object', values)
+function checkValues(values: NonNullable<StatsRecord['values']>, sketches: SketchCheck): void {
+  if (!isRecord(values)) throw invalid('values', 'an object', values)
   for (const name in values) {
     const value: unknown = values[name]
     if (typeof value === 'number') {
       if (!isAmount(value)) throw badAmount(`values.${name}`, value)
     } else if (Array.isArray(value)) {
       for (const sample of value as unknown[]) if (!isAmount(sample)) throw badAmount(`values.${name}`, sample)
-    } else if (isSketch(value)) {
-      if (value.kind !== sketchKind) throw sketchMismatch(sketchKind, value.kind)
-    } else throw invalid(`values.${name}`, 'a number, a list of numbers or a sketch', value)
+    } else if (!sketches.isSketch(value))
+      throw invalid(`values.${name}`, 'a number, a list of numbers or a sketch', value)
   }
 }
 
@@ -63,16 +64,24 @@ function isAmount(value: unknown): value is number {
   return typeof value === 'number' && value >= 0 && value < Infinity
 }
 
-function isPlainObject(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isSketch(value: unknown): value is QuantileSketch {
-  return typeof value === 'object' && value !== null && typeof (value as Partial<QuantileSketch>).kind === 'string'
+/** A list or a map would be read as a record without names, and what it holds be lost. */
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !(Symbol.iterator in value)
 }
 
 function badAmount(field: string, found: unknown): HsError {
   return invalid(field, 'a finite number from 0', found)
+}
+
+/** @throws HsError `'INVALID_ARGUMENT'` unless it has what `absorb` reads of it; the rest is checked as a record is. */
+export function checkWindow(window: WindowResult): void {
+  if (typeof window !== 'object' || window === null) throw invalid('window', 'an object', window)
+  const { gauges, records } = window
+  if (!isRecord(gauges)) throw invalid('gauges', 'an object', gauges)
+  for (const [name, gauge] of Object.entries<unknown>(gauges)) {
+    if (!isRecord(gauge)) throw invalid(`gauges.${name}`, 'an object', gauge)
+  }
+  if (!(Number.isSafeInteger(records) && records >= 0)) throw invalid('records', 'an integer from 0', records)
 }
 
 function invalid(field: string, expected: string, found: unknown): HsError {

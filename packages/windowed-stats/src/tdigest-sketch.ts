@@ -133,8 +133,9 @@ class TDigestSketch implements QuantileSketch {
     return this.#max
   }
 
-  add(value: number, weight = 1): void {
-    checkSample(value)
+  add(sample: number, weight = 1): void {
+    checkSample(sample)
+    const value = sample + 0 // -0 is 0
     checkWeight(weight)
     if (weight === 1) this.#enqueue(value)
     else {
@@ -160,7 +161,7 @@ class TDigestSketch implements QuantileSketch {
   }
 
   merge(other: QuantileSketch): void {
-    if (!(other instanceof TDigestSketch)) throw sketchMismatch(KIND, other.kind)
+    if (!(other instanceof TDigestSketch)) throw sketchMismatch(KIND, (other as QuantileSketch | undefined)?.kind)
     if (other.#count === 0) return
     const batch = other.#batch.slice(0, other.#batched) // a copy: `other` may be this sketch itself
     const centroids = other.#digest.toArray()

@@ -1,7 +1,15 @@
 /** One window of one workflow while it fills up. */
 import type { QuantileSketch, SketchFactory } from './quantile-sketch.js'
 import type { StatsRecord } from './stats-record.js'
-import { freezeWindow, plainRecord, type GaugeResult, type WindowCause, type WindowResult } from './window-result.js'
+import {
+  addAmounts,
+  addRecords,
+  freezeWindow,
+  plainRecord,
+  type GaugeResult,
+  type WindowCause,
+  type WindowResult,
+} from './window-result.js'
 
 export interface WindowPlace {
   readonly jobId: string
@@ -33,10 +41,10 @@ export class WindowAccumulator {
   /** @param records how many records this one stands for. */
   add(record: StatsRecord, records: number): void {
     const { source, atMs, counts, gauges, values } = record
-    this.#records += records
+    this.#records = addRecords(this.#records, records)
     this.#sources.add(source)
-    for (const name in counts) this.#counts.set(name, (this.#counts.get(name) ?? 0) + (counts[name] ?? 0))
-    for (const name in gauges) this.#setGauge(name, source, atMs, gauges[name] ?? 0)
+    for (const name in counts) this.#counts.set(name, addAmounts(this.#counts.get(name) ?? 0, counts[name] ?? 0))
+    for (const name in gauges) this.#setGauge(name, source, atMs, (gauges[name] ?? 0) + 0) // -0 is 0
     for (const name in values) this.#addSamples(name, values[name])
   }
 
@@ -83,7 +91,7 @@ export class WindowAccumulator {
 function gaugeOf(latest: ReadonlyMap<string, LatestGauge>): GaugeResult {
   const result = { sources: latest.size, sum: 0, min: Infinity, max: -Infinity }
   for (const { value } of latest.values()) {
-    result.sum += value
+    result.sum = addAmounts(result.sum, value)
     result.min = Math.min(result.min, value)
     result.max = Math.max(result.max, value)
   }

@@ -84,14 +84,26 @@ export class WindowHistory {
     this.#tiers = tiers.map((tier) => new Tier(tier))
   }
 
-  /** Merges it into the bucket of its last millisecond in every tier that still keeps that. */
+  /**
+   * Merges it into the bucket of its last millisecond in every tier that still keeps that.
+   * @throws HsError `'INVALID_ARGUMENT'` for an end that is no integer; `'SKETCH_MISMATCH'` for sketches of another kind
+   * than those under the same name in its bucket. Nothing is changed then.
+   */
   add(window: WindowResult): void {
-    if (window.endMs > this.#newestMs) {
-      this.#newestMs = window.endMs
-      for (const tier of this.#tiers) tier.expire(this.#newestMs)
+    if (!Number.isSafeInteger(window.endMs))
+      throw new HsError('INVALID_ARGUMENT', `add: expected a window that ends at an integer, found ${window.endMs}`)
+    const newestMs = Math.max(this.#newestMs, window.endMs)
+    const places = this.#tiers.map((tier) => ({ tier, merged: tier.merged(window, newestMs) }))
+    if (newestMs > this.#newestMs) {
+      this.#newestMs = newestMs
+      for (const tier of this.#tiers) tier.expire(newestMs)
     }
     let isKept = false
-    for (const tier of this.#tiers) isKept = tier.add(window, this.#newestMs) || isKept
+    for (const { tier, merged } of places) {
+      if (merged === undefined) continue
+      tier.put(window, merged)
+      isKept = true
+    }
     if (!isKept) this.#dropped++
   }
 
@@ -140,13 +152,18 @@ class Tier {
     return floorTo(newestMs - this.#keepMs, this.widthMs)
   }
 
-  add(window: WindowResult, newestMs: number): boolean {
-    const startMs = floorTo(window.endMs - 1, this.widthMs)
-    if (startMs < this.oldestMs(newestMs)) return false
+  /** What its bucket will hold with this window; undefined if that is not kept any more. */
+  merged(window: WindowResult, newestMs: number): WindowResult | undefined {
+    const startMs = this.#bucketOf(window)
+    if (startMs < this.oldestMs(newestMs)) return undefined
     const known = this.#buckets.get(startMs)
-    this.#buckets.set(startMs, known === undefined ? window : mergeWindows([known, window]))
+    return known === undefined ? window : mergeWindows([known, window])
+  }
+
+  put(window: WindowResult, merged: WindowResult): void {
+    const startMs = this.#bucketOf(window)
+    this.#buckets.set(startMs, merged)
     this.#leastMs = Math.min(this.#leastMs, startMs)
-    return true
   }
 
   expire(newestMs: number): void {
@@ -166,6 +183,10 @@ class Tier {
       if (startMs < toMs && startMs + this.widthMs > fromMs) found.push(spanning(window, startMs, this.widthMs))
     }
     return found.sort((a, b) => a.startMs - b.startMs)
+  }
+
+  #bucketOf({ endMs }: WindowResult): number {
+    return floorTo(endMs - 1, this.widthMs)
   }
 }
 

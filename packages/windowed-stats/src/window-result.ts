@@ -42,9 +42,22 @@ export interface WindowResult {
   readonly values: Readonly<Record<string, QuantileSketch>>
 }
 
-/** Freezes all but the sketches. */
+/** Freezes all but the sketches, which may be plain objects too and may sort themselves out when they are read. */
 export function freezeWindow(window: WindowResult): WindowResult {
-  return deepFreeze(window)
+  const { counts, gauges, sources, values } = window
+  deepFreeze([counts, gauges, sources])
+  Object.freeze(values)
+  return Object.freeze(window)
+}
+
+/** A sum of amounts that stays finite, so that the window can travel. */
+export function addAmounts(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_VALUE)
+}
+
+/** A sum of numbers of records, which stays one that is exact. */
+export function addRecords(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER)
 }
 
 /** A record without a prototype, so that no name means anything but itself. */

@@ -30,7 +30,7 @@ export function windowFromWire(wire: unknown): WindowResult {
     endMs,
     cause,
     records: wireInteger(fields['records'], 'window.records', 0),
-    sources: sources.map((source, i) => wireText(source, `window.sources.${i}`)),
+    sources: [...new Set(sources.map((source, i) => wireText(source, `window.sources.${i}`)))].sort(),
     counts: wireRecord(fields['counts'], 'window.counts', wireAmount),
     gauges: wireRecord(fields['gauges'], 'window.gauges', gaugeFromWire),
     values: wireRecord(fields['values'], 'window.values', (value): QuantileSketch => sketchFromWire(value)),
@@ -39,12 +39,12 @@ export function windowFromWire(wire: unknown): WindowResult {
 
 function gaugeFromWire(wire: unknown, path: string): GaugeResult {
   const fields = wireObject(wire, path)
-  return {
-    sources: wireInteger(fields['sources'], `${path}.sources`, 1),
-    sum: wireAmount(fields['sum'], `${path}.sum`),
-    min: wireAmount(fields['min'], `${path}.min`),
-    max: wireAmount(fields['max'], `${path}.max`),
-  }
+  const sources = wireInteger(fields['sources'], `${path}.sources`, 1)
+  const sum = wireAmount(fields['sum'], `${path}.sum`)
+  const min = wireAmount(fields['min'], `${path}.min`)
+  const max = wireAmount(fields['max'], `${path}.max`)
+  if (min > max) throw wireError(path, 'the minimum below the maximum')
+  return { sources, sum, min, max }
 }
 
 function wireRecord<T>(wire: unknown, path: string, read: (value: unknown, path: string) => T): Record<string, T> {

@@ -19,10 +19,11 @@ import * as z from 'zod'
 import { FinishedJobs } from './finished-jobs.js'
 import { JobWindows, type OpenWindow, type WorkflowWindows } from './job-windows.js'
 import { isSketchFactory, type SketchFactory } from './quantile-sketch.js'
-import { checkRecord, type StatsRecord } from './stats-record.js'
+import { SketchCheck } from './sketch-check.js'
+import { checkRecord, checkWindow, type StatsRecord } from './stats-record.js'
 import { tdigestSketch } from './tdigest-sketch.js'
 import { WindowAccumulator } from './window-accumulator.js'
-import type { WindowCause, WindowResult } from './window-result.js'
+import { addAmounts, plainRecord, type WindowCause, type WindowResult } from './window-result.js'
 
 export type RecordOutcome = 'counted' | 'late' | 'duplicate' | 'expired' | 'future' | 'finished' | 'limited'
 
@@ -126,6 +127,7 @@ export class WindowedStats {
   readonly events: TypedEmitter<WindowedStatsEvents>
   readonly #clock: Clock
   readonly #settings: Settings
+  readonly #sketches: SketchCheck
   readonly #jobs = new Map<string, JobWindows>()
   readonly #finished: FinishedJobs
   /** Jobs with something to take. */
@@ -154,6 +156,7 @@ export class WindowedStats {
     const settings = parseOptions(schema, options, 'WindowedStats')
     this.#settings = settings
     this.#clock = settings.clock
+    this.#sketches = new SketchCheck(settings.sketch)
     this.#finished = new FinishedJobs(settings.finishedTtlMs, settings.maxJobs)
     const { clock, random, logger } = settings
     this.events = new TypedEmitter('WindowedStats', new ErrorReporter({ clock, random, logger }))
@@ -164,7 +167,7 @@ export class WindowedStats {
    * @throws HsError `'INVALID_ARGUMENT'`, `'SKETCH_MISMATCH'`; nothing is applied then.
    */
   record(record: StatsRecord): RecordOutcome {
-    checkRecord(record, this.#settings.sketch.kind)
+    checkRecord(record, this.#sketches)
     return this.#take(record, 1)
   }
 
@@ -175,8 +178,8 @@ export class WindowedStats {
    * @throws HsError as `record`.
    */
   absorb(window: WindowResult, source: string, seq?: number): RecordOutcome {
-    const gauges: Record<string, number> = {}
-    for (const [name, gauge] of Object.entries(window.gauges)) gauges[name] = gauge.sum
+    checkWindow(window)
+    const gauges = plainRecord(Object.entries(window.gauges).map(([name, { sum }]) => [name, sum] as const))
     const record: StatsRecord = {
       jobId: window.jobId,
       workflowId: window.workflowId,
@@ -187,7 +190,7 @@ export class WindowedStats {
       values: window.values,
       ...(seq === undefined ? {} : { seq }),
     }
-    checkRecord(record, this.#settings.sketch.kind)
+    checkRecord(record, this.#sketches)
     return this.#take(record, window.records)
   }
 
@@ -276,7 +279,7 @@ export class WindowedStats {
     }
     if (atMs > now + maxFutureMs) return this.#refuse(record, 'future', { byMs: atMs - now })
 
-    const index = Math.floor(atMs / windowMs)
+    const index = Math.floor(atMs / windowMs) + 0 // -0 is 0
     const lateMs = now - ((index + 1) * windowMs + driftToleranceMs)
     if (lateMs > allowedLatenessMs) return this.#refuse(record, 'expired', { byMs: lateMs })
     const limit = this.#exceeded(job, known !== undefined, record)
@@ -320,7 +323,7 @@ export class WindowedStats {
     for (const name in counts) {
       const known = this.#droppedCounts.has(name) || this.#droppedCounts.size < MAX_DROPPED_NAMES
       const key = known ? name : ''
-      this.#droppedCounts.set(key, (this.#droppedCounts.get(key) ?? 0) + (counts[name] ?? 0))
+      this.#droppedCounts.set(key, addAmounts(this.#droppedCounts.get(key) ?? 0, counts[name] ?? 0))
     }
     this.events.emit('dropped', { reason, jobId, workflowId, source, atMs, ...details })
     return reason

@@ -2,7 +2,7 @@ import type { ConfigError } from '@hs/core'
 import { VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { exponentialSketch, WindowedStats, WindowHistory, type WindowResult } from '../src/index.js'
+import { exponentialSketch, tdigestSketch, WindowedStats, WindowHistory, type WindowResult } from '../src/index.js'
 
 /** A window of the collector itself, at these milliseconds from the epoch. */
 function windowAt(startMs: number, fields: { n?: number; workflowId?: string; gauge?: number } = {}): WindowResult {
@@ -114,6 +114,23 @@ describe('WindowHistory (WSTAT-19)', () => {
           expect(window.startMs).toBeGreaterThanOrEqual(windows[i - 1]?.endMs ?? -Infinity)
       }),
     )
+  })
+
+  it('takes a window in everywhere or nowhere', () => {
+    const tiers = [
+      { widthMs: 100, keepMs: 500 },
+      { widthMs: 500, keepMs: 1_000 },
+    ]
+    const history = new WindowHistory({ tiers })
+    history.add(windowAt(0))
+    const sketch = tdigestSketch().create()
+    sketch.add(1)
+    const foreign = { ...windowAt(400), values: { ms: sketch } }
+    expect(() => history.add(foreign)).toThrow(expect.objectContaining({ code: 'SKETCH_MISMATCH' }))
+    expect(() => history.add({ ...windowAt(5_000), endMs: Number.NaN })).toThrow(
+      expect.objectContaining({ code: 'INVALID_ARGUMENT' }),
+    )
+    expect(history.snapshot()).toEqual({ tiers: [1, 1], dropped: 0 })
   })
 
   it('refuses a span that runs backwards', () => {

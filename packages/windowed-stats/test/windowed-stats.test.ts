@@ -53,6 +53,34 @@ describe('windows (WSTAT-7..9)', () => {
     expect(stats.getJobsWithPendingStats()).toEqual([])
   })
 
+  it.each([-1_001, -1_000, -0.5, -0, 0, 999.5, 1_000])('window i is [i, i + 1) times windowMs: %d', (atMs) => {
+    const { clock, stats, record } = setup()
+    clock.setWall(1_000)
+    record({ atMs, counts: { n: -0 }, gauges: { g: -0 }, values: { v: -0 } })
+    const [window] = stats.finish('j')
+    const index = Math.floor(atMs / 1_000) + 0
+    expect(window).toMatchObject({ startMs: index * 1_000, endMs: (index + 1) * 1_000, counts: { n: 0 } })
+    // A zero is a zero, as it is once it has travelled as JSON.
+    expect(window?.gauges['g']).toEqual({ sources: 1, sum: 0, min: 0, max: 0 })
+    expect([window?.values['v']?.min, window?.values['v']?.max]).toEqual([0, 0])
+  })
+
+  it('a clock that steps makes increments, and loses nothing', () => {
+    const { clock, stats, record } = setup()
+    record()
+    clock.setWall(START + 5_000)
+    expect(stats.takeAggregatedStats('j')).toMatchObject([{ startMs: START, cause: 'closed', counts: { n: 1 } }])
+    clock.setWall(START + 500)
+    expect(record()).toBe('counted')
+    expect(stats.getAggregatedStats('j')).toEqual([])
+    clock.setWall(START + 4_000)
+    expect(record({ atMs: START + 1_500 })).toBe('late')
+    expect(stats.takeAggregatedStats('j').map(({ startMs, cause }) => [startMs - START, cause])).toEqual([
+      [0, 'closed'],
+      [1_000, 'late'],
+    ])
+  })
+
   it('adds two records of one source in one window', () => {
     const { clock, stats, record } = setup()
     record({ counts: { n: 2 } })
@@ -125,6 +153,28 @@ describe('sequence numbers (WSTAT-10, 11)', () => {
         }
       }),
     )
+  })
+
+  it('counts as missing what left the window unseen, from the least number seen on', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 1, maxLength: 120 }), (numbers) => {
+        const { stats, record } = setup({ dedupWindow: 33 })
+        const seen = new Set<number>()
+        for (const seq of numbers) if (record({ seq }) === 'counted') seen.add(seq)
+        let missing = 0
+        for (let seq = Math.min(...seen); seq <= Math.max(...seen) - 33; seq++) if (!seen.has(seq)) missing++
+        expect(stats.sources('j')).toMatchObject([{ missing }])
+      }),
+    )
+  })
+
+  it('keeps its count up to the greatest safe integer', () => {
+    const last = Number.MAX_SAFE_INTEGER
+    const { stats, record } = setup()
+    const outcomes = [0, last, last, last - 255, last - 256, 0].map((seq) => record({ seq }))
+    expect(outcomes).toEqual(['counted', 'counted', 'duplicate', 'counted', 'duplicate', 'duplicate'])
+    expect(stats.sources('j')).toMatchObject([{ missing: last - 256 }])
+    expect(() => record({ seq: last + 1 })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
   })
 
   it('lets a refused record come again under its number', () => {
@@ -209,6 +259,22 @@ describe('limits (WSTAT-14)', () => {
       [4_000, 5_000, 'closed'],
     ])
     expect(total(windows)).toBe(5)
+  })
+
+  it('bounds what is pending also where it is all corrections, of several workflows', () => {
+    const { clock, stats, record } = setup({ maxPendingPerJob: 4, windowMs: 100 })
+    clock.advance(3_000)
+    for (const [workflowId, late] of [
+      ['a', 4],
+      ['b', 1],
+      ['c', 1],
+    ] as const) {
+      for (let i = 0; i < late; i++) expect(record({ workflowId, atMs: START + i * 100 })).toBe('late')
+      expect(stats.snapshot().pendingWindows).toBe(4)
+    }
+    const windows = stats.takeAggregatedStats('j')
+    expect(windows.map(({ workflowId }) => workflowId).sort()).toEqual(['a', 'a', 'b', 'c'])
+    expect(total(windows)).toBe(6)
   })
 
   it.each([
@@ -308,6 +374,8 @@ describe('bad records', () => {
     ['gauges.g', { gauges: { g: Infinity } }],
     ['values.v', { values: { v: [1, Number.NaN] } }],
     ['values.v', { values: { v: 'x' as unknown as number } }],
+    ['counts', { counts: new Map([['n', 1]]) as never }],
+    ['values', { values: [1, 2] as never }],
   ])('refuses a bad %s and applies nothing', (field, fields) => {
     const { stats, record } = setup()
     expect(() => record(fields)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', details: { field } }))
