@@ -30,7 +30,8 @@ async function ours(members: number, probeMs: number): Promise<Running> {
   const transports: (TcpTransport | UdpTransport)[] = []
   const seeds: string[] = []
   for (let i = 0; i < members; i++) {
-    const rpc = new TcpTransport({ listen: '127.0.0.1:0' })
+    // Members compare views with another one each time: its connection is not worth keeping alive.
+    const rpc = new TcpTransport({ listen: '127.0.0.1:0', idleTimeoutMs: 10_000 })
     const datagram = new UdpTransport()
     transports.push(rpc, datagram)
     await rpc.start()
