@@ -58,7 +58,7 @@ export interface StatsPusherEvents {
 }
 
 export interface StatsPusherSnapshot {
-  /** With subscribers. */
+  /** With subscribers; those that are complete count until their last subscriber has the last update. */
   readonly jobs: number
   readonly subscribers: number
   /** Windows and immediate updates that wait or are on their way. */
@@ -76,6 +76,11 @@ export interface CompletedJob {
   readonly subscribers: number
   readonly delivered: number
   readonly undelivered: number
+}
+
+interface Leaving {
+  readonly subscriptions: readonly Subscription[]
+  readonly ended: Promise<CompletedJob>
 }
 
 const factors = { none: 1, throttle: 2, batch: 4, reject: 4 } as const satisfies Record<BackpressureLevel, number>
@@ -113,8 +118,8 @@ export class StatsPusher implements AsyncDisposable {
   readonly #reporter: ErrorReporter
   readonly #scope: TaskScope
   readonly #jobs = new Map<string, Set<Subscription>>()
-  /** Jobs that take their leave. */
-  readonly #completing = new Map<string, Promise<CompletedJob>>()
+  /** Jobs that are complete, until each of their subscribers has the last update or was given up. */
+  readonly #leaving = new Map<string, Leaving>()
   /** Jobs with windows that nobody watches, and that was said. */
   #unclaimed = new Set<string>()
   #state: 'idle' | 'running' | 'stopped' = 'idle'
@@ -182,6 +187,7 @@ export class StatsPusher implements AsyncDisposable {
   publish(jobId: string, payload: unknown): number {
     const subscriptions = [...(this.#jobs.get(jobId) ?? [])]
     for (const subscription of subscriptions) subscription.addImmediate(payload)
+    for (const subscription of subscriptions) subscription.pump()
     return subscriptions.length
   }
 
@@ -189,6 +195,7 @@ export class StatsPusher implements AsyncDisposable {
   pushNow(): void {
     if (this.#state === 'stopped') return
     const { stats } = this.#settings
+    const served: Subscription[] = []
     const unclaimed = new Set<string>()
     for (const jobId of stats.getJobsWithPendingStats()) {
       const subscriptions = this.#jobs.get(jobId)
@@ -197,44 +204,64 @@ export class StatsPusher implements AsyncDisposable {
         continue
       }
       const windows = stats.takeAggregatedStats(jobId)
-      for (const subscription of [...subscriptions]) subscription.addWindows(windows)
+      for (const subscription of subscriptions) {
+        subscription.addWindows(windows)
+        served.push(subscription)
+      }
     }
     const known = this.#unclaimed
     this.#unclaimed = unclaimed
-    for (const jobId of unclaimed) if (!known.has(jobId)) this.events.emit('unclaimed', { jobId })
+    for (const subscription of served) subscription.pump()
+    for (const jobId of [...unclaimed]) {
+      // Meanwhile it may have been subscribed to, or completed.
+      if (!known.has(jobId) && this.#unclaimed.has(jobId)) this.events.emit('unclaimed', { jobId })
+    }
   }
 
   /**
    * Finishes the job in `stats`; each subscriber gets one last update, after all that wait for it and under any
-   * pressure, and is unsubscribed. Resolves when each has it or was given up.
+   * pressure, and is unsubscribed. Resolves when each has it or was given up; so does a second call meanwhile.
    */
   complete(jobId: string): Promise<CompletedJob> {
-    const running = this.#completing.get(jobId)
-    if (running !== undefined) return running
+    const before = this.#leaving.get(jobId)
     const windows = this.#settings.stats.finish(jobId)
     const subscriptions = [...(this.#jobs.get(jobId) ?? [])]
     this.#jobs.delete(jobId)
     this.#unclaimed.delete(jobId)
     if (subscriptions.length === 0) {
       if (windows.length > 0) this.events.emit('unclaimed', { jobId, windows })
-      return Promise.resolve(Object.freeze({ subscribers: 0, delivered: 0, undelivered: 0 }))
+      return before?.ended ?? Promise.resolve(Object.freeze({ subscribers: 0, delivered: 0, undelivered: 0 }))
     }
     const last = [...windows].sort((a, b) => a.startMs - b.startMs)
     coalesce(last, this.#settings.maxQueuedPerSubscriber)
-    const completed = this.#completeAll(subscriptions, last).finally(() => this.#completing.delete(jobId))
-    this.#completing.set(jobId, completed)
-    return completed
+    const ends = subscriptions.map(
+      (subscription) => new Promise<boolean>((resolve) => subscription.complete(last, resolve)),
+    )
+    // Somebody may have subscribed since the job was completed before: both ends are one.
+    const ended = completedJob(ends, before?.ended).finally(() => {
+      if (this.#leaving.get(jobId)?.ended === ended) this.#leaving.delete(jobId)
+    })
+    this.#leaving.set(jobId, { subscriptions: [...(before?.subscriptions ?? []), ...subscriptions], ended })
+    for (const subscription of subscriptions) subscription.pump()
+    return ended
   }
 
   snapshot(): StatsPusherSnapshot {
+    const jobs = new Set(this.#jobs.keys())
     let subscribers = 0
     let queued = 0
-    for (const subscriptions of this.#jobs.values()) {
-      subscribers += subscriptions.size
-      for (const subscription of subscriptions) queued += subscription.queued
+    const count = (jobId: string, subscriptions: Iterable<Subscription>) => {
+      for (const subscription of subscriptions) {
+        if (subscription.isEnded) continue
+        jobs.add(jobId)
+        subscribers++
+        queued += subscription.queued
+      }
     }
+    for (const [jobId, subscriptions] of this.#jobs) count(jobId, subscriptions)
+    for (const [jobId, { subscriptions }] of this.#leaving) count(jobId, subscriptions)
     return deepFreeze({
-      jobs: this.#jobs.size,
+      jobs: jobs.size,
       subscribers,
       queued,
       delivered: this.#delivered,
@@ -247,15 +274,8 @@ export class StatsPusher implements AsyncDisposable {
   async #stop(): Promise<void> {
     this.#state = 'stopped'
     const completed = [...this.#jobs.keys()].map((jobId) => this.complete(jobId))
-    await Promise.all([this.#scope.stop(), ...completed, ...this.#completing.values()])
-  }
-
-  async #completeAll(subscriptions: readonly Subscription[], windows: readonly WindowResult[]): Promise<CompletedJob> {
-    const ends = await Promise.all(
-      subscriptions.map((subscription) => new Promise<boolean>((resolve) => subscription.complete(windows, resolve))),
-    )
-    const delivered = ends.filter(Boolean).length
-    return Object.freeze({ subscribers: ends.length, delivered, undelivered: ends.length - delivered })
+    const leaving = [...this.#leaving.values()].map(({ ended }) => ended)
+    await Promise.all([this.#scope.stop(), ...completed, ...leaving])
   }
 
   #round(): void {
@@ -290,6 +310,16 @@ export class StatsPusher implements AsyncDisposable {
       },
     }
   }
+}
+
+async function completedJob(
+  ends: readonly Promise<boolean>[],
+  before: Promise<CompletedJob> | undefined,
+): Promise<CompletedJob> {
+  const [arrived, earlier] = await Promise.all([Promise.all(ends), before])
+  const subscribers = arrived.length + (earlier?.subscribers ?? 0)
+  const delivered = arrived.filter(Boolean).length + (earlier?.delivered ?? 0)
+  return Object.freeze({ subscribers, delivered, undelivered: subscribers - delivered })
 }
 
 function invalid(expected: string, found: unknown): HsError {

@@ -1,6 +1,9 @@
 /**
  * One subscriber: its own bounded queue, one delivery at a time, in order, immediate updates first. A delivery that
  * fails is repeated with the same sequence number and given up after some attempts; nobody else waits for it.
+ *
+ * Adding to the queue and delivering from it are two steps, so that all subscribers of a job have their share before
+ * the callback of the first can do anything: complete the job, unsubscribe another, push again.
  */
 import { LimitError, TimeoutError, type Clock, type Timer } from '@hs/core'
 import { coalesce } from './coalesce.js'
@@ -56,31 +59,36 @@ export class Subscription {
     return this.#windows.length + this.#immediate.length + (this.#inFlight === undefined ? 0 : 1)
   }
 
-  addWindows(windows: readonly WindowResult[]): void {
-    this.#windows.push(...windows)
-    this.#windows.sort((a, b) => a.startMs - b.startMs)
-    coalesce(this.#windows, this.#settings.maxQueuedPerSubscriber)
-    this.#pump()
+  get isEnded(): boolean {
+    return this.#isEnded
   }
 
-  /** The oldest that waits gives way at the bound. */
+  addWindows(windows: readonly WindowResult[]): void {
+    for (const window of windows) this.#windows.push(window)
+    this.#windows.sort((a, b) => a.startMs - b.startMs)
+    coalesce(this.#windows, this.#settings.maxQueuedPerSubscriber)
+  }
+
   addImmediate(payload: unknown): void {
-    const { maxQueuedPerSubscriber: limit } = this.#settings
     this.#immediate.push(payload)
+  }
+
+  /** Delivers what waits, unless a delivery runs; of immediate updates beyond the bound the oldest gives way. */
+  pump(): void {
     this.#pump()
-    if (this.#immediate.length <= limit) return
+    const { maxQueuedPerSubscriber: limit } = this.#settings
+    if (this.#isEnded || this.#immediate.length <= limit) return
     const update = this.#immediateUpdate(this.#immediate.shift())
     this.#observer.undelivered(update, new LimitError(`Immediate updates that wait for a subscriber`, limit))
   }
 
   /**
-   * One last update after all that wait, with these windows.
+   * One last update after all that wait, with these windows; `pump` delivers it.
    * @param onEnd told once it is delivered, or given up.
    */
   complete(windows: readonly WindowResult[], onEnd: (isDelivered: boolean) => void): void {
     this.#finalWindows = windows
     this.#onEnd = onEnd
-    this.#pump()
   }
 
   /** Drops what waits; what runs is not waited for. */
@@ -120,31 +128,34 @@ export class Subscription {
     const { clock, deliveryTimeoutMs } = this.#settings
     const run = ++this.#attempt
     const isCurrent = () => run === this.#attempt && !this.#isEnded
+    let isTimedOut = false
+    const onError = (error: unknown) => {
+      if (isCurrent()) this.#fail(update, attempt, error)
+      // Whoever unsubscribed meanwhile gets nothing more, but the error has its reader.
+      else if (!isTimedOut) this.#observer.failed(error, attempt)
+    }
     let returned: void | Promise<void>
+    let isPromise: boolean
     try {
       returned = this.#deliver(update)
+      isPromise = isThenable(returned)
     } catch (error) {
-      if (isCurrent()) this.#fail(update, attempt, error)
+      onError(error)
       return
     }
-    if (!isCurrent()) return
-    if (typeof returned !== 'object' || returned === null) {
+    if (isCurrent() && isPromise) {
+      this.#timer = clock.setTimer(deliveryTimeoutMs, () => {
+        isTimedOut = true
+        const operation = `A delivery to a subscriber of ${this.#jobId}`
+        this.#fail(update, attempt, new TimeoutError(operation, deliveryTimeoutMs))
+      })
+    } else if (isCurrent()) this.#succeed(update)
+    if (!isPromise) return
+    Promise.resolve(returned).then(() => {
+      if (!isCurrent()) return
       this.#succeed(update)
-      return
-    }
-    this.#timer = clock.setTimer(deliveryTimeoutMs, () =>
-      this.#fail(update, attempt, new TimeoutError(`A delivery to a subscriber of ${this.#jobId}`, deliveryTimeoutMs)),
-    )
-    Promise.resolve(returned).then(
-      () => {
-        if (!isCurrent()) return
-        this.#succeed(update)
-        this.#pump()
-      },
-      (error: unknown) => {
-        if (isCurrent()) this.#fail(update, attempt, error)
-      },
-    )
+      this.#pump()
+    }, onError)
   }
 
   #succeed(update: StatsUpdate): void {
@@ -188,6 +199,10 @@ export class Subscription {
     this.#immediate = []
     this.#onEnd?.(isDelivered)
   }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }
 
 function isFinal(update: StatsUpdate): boolean {

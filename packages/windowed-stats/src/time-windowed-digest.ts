@@ -104,7 +104,8 @@ export class TimeWindowedDigest {
 
   /** Drops what no longer counts. @returns the number of the current pane. */
   #expire(): number {
-    const number = Math.floor(this.#clock.now() / this.#windowMs)
+    // A monotonic clock does not go back; if one does, its samples belong to the newest pane there is.
+    const number = Math.max(Math.floor(this.#clock.now() / this.#windowMs), this.#panes.at(-1)?.number ?? -Infinity)
     const oldest = this.#panes[0]
     if (oldest !== undefined && oldest.number <= number - this.#windows) {
       this.#panes = this.#panes.filter((pane) => pane.number > number - this.#windows)

@@ -1,4 +1,4 @@
-import { ConfigError, DecodeError, HsError } from '@hs/core'
+import { ConfigError, DecodeError, HsError, type Clock } from '@hs/core'
 import { VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -79,6 +79,32 @@ describe('TimeWindowedDigest (WSTAT-27)', () => {
         expect(digest.sketch().toWire()).toEqual(oracle.toWire())
       }),
     )
+  })
+
+  it('a jump of the clock empties it, and a step back neither loses a sample nor makes panes', () => {
+    const clock = new VirtualClock()
+    let stepMs = 0
+    const stepping: Clock = {
+      now: () => clock.now() + stepMs,
+      wallNow: () => clock.wallNow(),
+      setTimer: (delayMs, fn) => clock.setTimer(delayMs, fn),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+    }
+    const digest = new TimeWindowedDigest({ windowMs: 1_000, windows: 3, clock: stepping })
+    digest.add(1)
+    stepMs = 1e12
+    expect(digest.summary()).toBeUndefined()
+    digest.add(2)
+    stepMs = 1e12 + 1_000
+    digest.add(3)
+    for (let i = 0; i < 20; i++) {
+      stepMs = i % 2 === 0 ? 1e12 - 10_000 : 1e12 + 1_000
+      digest.add(4)
+    }
+    stepMs = 1e12 + 3_000
+    expect(digest.summary()).toMatchObject({ count: 21, min: 3, max: 4 }) // all but the first of the four panes
+    stepMs = 1e12 + 4_000
+    expect(digest.summary()).toBeUndefined()
   })
 
   it('refuses bad samples and sketches of another kind, and keeps what it has', () => {

@@ -1,5 +1,4 @@
-import type { ConfigError } from '@hs/core'
-import { type BackpressureLevel } from '@hs/core'
+import type { BackpressureLevel, ConfigError } from '@hs/core'
 import { MemoryLogger, VirtualClock } from '@hs/core/testing'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
@@ -384,6 +383,151 @@ describe('complete (WSTAT-25)', () => {
     off()
     expect(await ending).toEqual({ subscribers: 1, delivered: 0, undelivered: 1 })
     expect(clock.pendingTimers).toBe(0)
+  })
+})
+
+describe('callbacks that call back (WSTAT-22, 23, 25)', () => {
+  it('every subscriber has its share of a round before the first can complete the job', async () => {
+    const { clock, pusher, record, subscribe } = setup()
+    let ending: Promise<unknown> | undefined
+    pusher.subscribe('j', (update) => {
+      if (update.tier === 'periodic' && !update.final) ending = pusher.complete('j')
+    })
+    const { updates } = subscribe()
+    record()
+    clock.advance(100)
+    record()
+    pusher.pushNow()
+    expect(await ending).toEqual({ subscribers: 2, delivered: 2, undelivered: 0 })
+    expect(total(updates)).toBe(2)
+    expect(updates.map((update) => update.tier === 'periodic' && update.final)).toEqual([false, true])
+  })
+
+  it('and of an immediate update', async () => {
+    const { pusher, subscribe } = setup()
+    let ending: Promise<unknown> | undefined
+    pusher.subscribe('j', (update) => {
+      if (update.tier === 'immediate') ending = pusher.complete('j')
+    })
+    const { updates } = subscribe()
+    expect(pusher.publish('j', 'done')).toBe(2)
+    await ending
+    expect(updates).toMatchObject([
+      { payload: 'done', sequence: 1 },
+      { final: true, sequence: 2 },
+    ])
+  })
+
+  it('a job that is completed during a round is not said to be unclaimed', () => {
+    const { clock, pusher, told, record, subscribe } = setup()
+    pusher.subscribe('j', () => void pusher.complete('k'))
+    const { updates } = subscribe('k')
+    record('j')
+    record('k')
+    clock.advance(100)
+    pusher.pushNow()
+    expect(told.unclaimed).toEqual([])
+    expect(total(updates)).toBe(1)
+  })
+
+  it('completing from within the last delivery is the same completing', async () => {
+    const { pusher } = setup()
+    let inner: Promise<unknown> | undefined
+    pusher.subscribe('j', () => void (inner = pusher.complete('j')))
+    const outer = pusher.complete('j')
+    expect(inner).toBe(outer)
+    expect(await outer).toEqual({ subscribers: 1, delivered: 1, undelivered: 0 })
+  })
+
+  it('who subscribes while a job takes its leave is completed by the next call, or by stop', async () => {
+    const { pusher, subscribe } = setup()
+    let release = () => {}
+    pusher.subscribe('j', () => new Promise<void>((resolve) => (release = resolve)))
+    const first = pusher.complete('j')
+    expect(pusher.snapshot()).toMatchObject({ jobs: 1, subscribers: 1, queued: 1 })
+    const late = subscribe()
+    const second = pusher.complete('j')
+    const later = subscribe()
+    const stopping = pusher.stop()
+    for (const { updates } of [late, later]) expect(updates).toMatchObject([{ final: true, windows: [] }])
+    release()
+    expect(await first).toEqual({ subscribers: 1, delivered: 1, undelivered: 0 })
+    expect(await second).toEqual({ subscribers: 2, delivered: 2, undelivered: 0 })
+    await stopping
+    expect(pusher.snapshot()).toMatchObject({ jobs: 0, subscribers: 0, queued: 0 })
+  })
+
+  it('what is thrown or rejected by one that unsubscribed meanwhile still has its reader, and is not repeated', async () => {
+    const { clock, pusher, told } = setup()
+    const offThrowing = pusher.subscribe('j', () => {
+      offThrowing()
+      throw new Error('bye')
+    })
+    const offRejecting = pusher.subscribe('j', () => {
+      offRejecting()
+      return Promise.reject(new Error('adieu'))
+    })
+    pusher.publish('j', 1)
+    await clock.advanceAsync(10_000)
+    expect(told.subscriberError.map(({ error, attempt }) => [(error as Error).message, attempt])).toEqual([
+      ['bye', 1],
+      ['adieu', 1],
+    ])
+    expect(told.undelivered).toEqual([])
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('a return that is no promise is a delivery at once, whatever it is', () => {
+    const { clock, pusher } = setup()
+    pusher.subscribe('j', (() => ({ then: 'later' })) as never)
+    pusher.publish('j', 1)
+    expect(pusher.snapshot()).toMatchObject({ delivered: 1, queued: 0 })
+    expect(clock.pendingTimers).toBe(0)
+  })
+
+  it('counts are kept whatever callbacks do', async () => {
+    const step = fc.record({
+      kind: fc.constantFrom('record', 'push', 'wait', 'publish', 'visit'),
+      jobId: fc.constantFrom('a', 'b'),
+      n: fc.nat(5),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 60 }), fc.infiniteStream(fc.nat(12)), async (steps, moods) => {
+        const { clock, pusher, record } = setup({ attempts: 1e6, maxQueuedPerSubscriber: 3, retryBaseMs: 50 })
+        const sent = new Map([
+          ['a', 0],
+          ['b', 0],
+        ])
+        const send = (jobId: string, n: number) => {
+          if (record(jobId, 'w', n) === 'counted') sent.set(jobId, (sent.get(jobId) ?? 0) + n)
+        }
+        const readers = ['a', 'b', 'a', 'b'].map((jobId) => ({ jobId, seen: new Map<number, StatsUpdate>() }))
+        for (const { jobId, seen } of readers) {
+          pusher.subscribe(jobId, (update) => {
+            const mood = moods.next().value as number
+            if (mood === 0) throw new Error('not now')
+            if (mood === 1) return new Promise(() => undefined)
+            if (mood === 2) return Promise.reject(new Error('not now'))
+            if (mood === 3) pusher.pushNow()
+            if (mood === 4) send(jobId, 1)
+            if (mood === 5) pusher.publish('b', 0)
+            seen.set(update.sequence, update)
+            return mood === 6 ? clock.sleep(300) : undefined
+          })
+        }
+        for (const { kind, jobId, n } of steps) {
+          if (kind === 'record') send(jobId, n)
+          if (kind === 'push') pusher.pushNow()
+          if (kind === 'wait') await clock.advanceAsync(n * 60)
+          if (kind === 'publish') pusher.publish(jobId, n)
+          if (kind === 'visit') pusher.subscribe(jobId, () => undefined)()
+        }
+        const ends = await clock.run(Promise.all(['a', 'b'].map((jobId) => pusher.complete(jobId))))
+        for (const end of ends) expect(end).toEqual({ subscribers: 2, delivered: 2, undelivered: 0 })
+        for (const { jobId, seen } of readers) expect(total([...seen.values()])).toBe(sent.get(jobId))
+      }),
+      { numRuns: 100 },
+    )
   })
 })
 
