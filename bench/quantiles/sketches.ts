@@ -43,7 +43,7 @@ export const ddSketch: Kind<DDSketch> = {
 }
 
 export const hdr2 = hdr(2)
-export const hdr3 = hdr(3)
+const hdr3 = hdr(3)
 
 /** Their settings: delta 0.01 and scale 6, the defaults; 1 % of relative error for DDSketch. */
 export const kinds: readonly Kind[] = [exponential, tdigest, npmTDigest, ddSketch, hdr2, hdr3]

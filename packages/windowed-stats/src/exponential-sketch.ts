@@ -6,7 +6,7 @@
  */
 import { parseOptions } from '@hs/core'
 import * as z from 'zod'
-import { BucketCounts } from './bucket-counts.js'
+import { BucketCounts, MAX_NARROW_TOTAL } from './bucket-counts.js'
 import {
   bucketIndex,
   indexTable,
@@ -62,9 +62,16 @@ interface ExponentialWire extends SketchWire {
 const KIND = 'e'
 const MAX_WIRE_BUCKETS = 65_536
 
-interface Limits {
+/** Options that were checked, so that a sketch a window need not check them again. */
+class Limits {
   readonly scale: number
   readonly maxBuckets: number
+
+  constructor(options: ExponentialSketchOptions, subject: string) {
+    const { scale, maxBuckets } = parseOptions(schema, options, subject)
+    this.scale = scale
+    this.maxBuckets = maxBuckets
+  }
 }
 
 const schema = /* @__PURE__ */ (() =>
@@ -75,7 +82,7 @@ const schema = /* @__PURE__ */ (() =>
 
 /** What travels between nodes. @throws ConfigError */
 export function exponentialSketch(options: ExponentialSketchOptions = {}): ExponentialSketchFactory {
-  const limits: Limits = parseOptions(schema, options, 'exponentialSketch')
+  const limits = new Limits(options, 'exponentialSketch')
   return Object.freeze({
     kind: KIND,
     create: () => new ExponentialSketch(limits),
@@ -85,7 +92,7 @@ export function exponentialSketch(options: ExponentialSketchOptions = {}): Expon
 
 export class ExponentialSketch implements QuantileSketch {
   readonly kind = KIND
-  readonly #maxBuckets: number
+  readonly #limits: Limits
   #table: IndexTable
   #buckets = new BucketCounts()
   #zeroCount = 0
@@ -96,9 +103,8 @@ export class ExponentialSketch implements QuantileSketch {
 
   /** @throws ConfigError */
   constructor(options: ExponentialSketchOptions = {}) {
-    const { scale, maxBuckets } = parseOptions(schema, options, 'ExponentialSketch')
-    this.#maxBuckets = maxBuckets
-    this.#table = indexTable(scale)
+    this.#limits = options instanceof Limits ? options : new Limits(options, 'ExponentialSketch')
+    this.#table = indexTable(this.#limits.scale)
   }
 
   /** @throws DecodeError */
@@ -106,7 +112,8 @@ export class ExponentialSketch implements QuantileSketch {
     const fields = wireObject(wire, 'sketch')
     if (fields['k'] !== KIND) throw wireError('sketch.k', `"${KIND}"`)
     const scale = wireInteger(fields['e'], 'sketch.e', MIN_SCALE, MAX_SCALE)
-    const sketch = new ExponentialSketch({ ...options, scale })
+    const sketch = new ExponentialSketch(options)
+    sketch.#table = indexTable(scale)
     sketch.#zeroCount = wireInteger(fields['z'], 'sketch.z', 0)
     sketch.#count = sketch.#zeroCount + fillFromWire(sketch.#buckets, fields, scale)
     if (!Number.isSafeInteger(sketch.#count)) throw wireError('sketch.b', 'counts whose sum is a safe integer')
@@ -142,9 +149,16 @@ export class ExponentialSketch implements QuantileSketch {
     checkSample(sample)
     const value = sample + 0 // -0 is 0
     if (weight !== 1) checkWeight(weight)
+    const count = this.#count + weight
     if (value < MIN_NORMAL) this.#zeroCount += weight
-    else this.#addToBucket(bucketIndex(this.#table, value), weight)
-    this.#count += weight
+    else {
+      const buckets = this.#buckets
+      if (count > MAX_NARROW_TOTAL) buckets.widen()
+      let index = bucketIndex(this.#table, value)
+      if (!buckets.covers(index)) index = this.#cover(index)
+      buckets.add(index, weight)
+    }
+    this.#count = count
     this.#sum = addToSum(this.#sum, value * weight)
     if (value < this.#min) this.#min = value
     if (value > this.#max) this.#max = value
@@ -152,21 +166,19 @@ export class ExponentialSketch implements QuantileSketch {
 
   quantile(q: number): number | undefined {
     checkQuantile(q)
-    if (this.#count === 0) return undefined
+    const count = this.#count
+    if (count === 0) return undefined
     if (q === 0) return this.#min
     if (q === 1) return this.#max
-    const rank = Math.floor(q * (this.#count - 1))
+    const rank = Math.floor(q * (count - 1))
     if (rank < this.#zeroCount) return Math.min(Math.max(0, this.#min), this.#max)
-    let seen = this.#zeroCount
-    let index = this.#buckets.low
-    for (; index < this.#buckets.high; index++) {
-      seen += this.#buckets.at(index)
-      if (rank < seen) break
-    }
+    // From the nearer end: most of what is asked for lies at the top.
+    const buckets = this.#buckets
+    const index =
+      rank * 2 < count ? buckets.indexOfRank(rank - this.#zeroCount) : buckets.indexOfRankFromTop(count - 1 - rank)
     // 2ab / (a + b) for the bounds a and b = a x base, written so that b need not be a finite double.
-    const base = 2 ** (2 ** -this.scale)
-    const estimate = lowerBound(this.scale, index) * ((2 * base) / (base + 1))
-    return Math.min(Math.max(estimate, this.#min), this.#max)
+    const { scale, middle } = this.#table
+    return Math.min(Math.max(lowerBound(scale, index) * middle, this.#min), this.#max)
   }
 
   merge(other: QuantileSketch): void {
@@ -176,20 +188,23 @@ export class ExponentialSketch implements QuantileSketch {
     const theirScale = other.scale
     this.#rescale(scale)
     let theirs = other.#buckets
-    if (other === this || theirScale !== scale) {
+    if (theirScale !== scale && other !== this) {
       theirs = theirs.clone()
-      if (other !== this) theirs.shift(theirScale - scale)
+      theirs.shift(theirScale - scale)
     }
+    const count = this.#count + other.#count
+    if (count > MAX_NARROW_TOTAL) this.#buckets.widen()
     this.#buckets.addAll(theirs)
     this.#zeroCount += other.#zeroCount
-    this.#count += other.#count
+    this.#count = count
     this.#sum = addToSum(this.#sum, other.#sum)
     this.#min = Math.min(this.#min, other.#min)
     this.#max = Math.max(this.#max, other.#max)
   }
 
   clone(): ExponentialSketch {
-    const copy = new ExponentialSketch({ scale: this.scale, maxBuckets: this.#maxBuckets })
+    const copy = new ExponentialSketch(this.#limits)
+    copy.#table = this.#table
     copy.#buckets = this.#buckets.clone()
     copy.#zeroCount = this.#zeroCount
     copy.#count = this.#count
@@ -228,21 +243,20 @@ export class ExponentialSketch implements QuantileSketch {
     return { k: KIND, e: this.scale, z: this.#zeroCount, o: offset, b, s: this.#sum, m: extremesToWire(this) }
   }
 
-  #addToBucket(index: number, weight: number): void {
+  /** Extends the range to a bucket, at a coarser scale if it must be; returns the bucket's index at that scale. */
+  #cover(index: number): number {
     const buckets = this.#buckets
-    const span = buckets.isEmpty ? 1 : Math.max(buckets.high, index) - Math.min(buckets.low, index) + 1
-    if (span <= this.#maxBuckets) {
-      buckets.add(index, weight)
-      return
-    }
-    const shift = shiftToFit(Math.min(buckets.low, index), Math.max(buckets.high, index), this.#maxBuckets)
+    const low = buckets.isEmpty ? index : Math.min(buckets.low, index)
+    const high = buckets.isEmpty ? index : Math.max(buckets.high, index)
+    const shift = shiftToFit(low, high, this.#limits.maxBuckets)
     this.#rescale(this.scale - shift)
-    buckets.add(index >> shift, weight)
+    buckets.cover(low >> shift, high >> shift)
+    return index >> shift
   }
 
   #fit(): void {
-    if (this.#buckets.span <= this.#maxBuckets) return
-    this.#rescale(this.scale - shiftToFit(this.#buckets.low, this.#buckets.high, this.#maxBuckets))
+    if (this.#buckets.span <= this.#limits.maxBuckets) return
+    this.#rescale(this.scale - shiftToFit(this.#buckets.low, this.#buckets.high, this.#limits.maxBuckets))
   }
 
   #rescale(scale: number): void {
@@ -254,13 +268,15 @@ export class ExponentialSketch implements QuantileSketch {
   /** The finest scale, not finer than either, at which both fit together. */
   #jointScale(other: ExponentialSketch): number {
     const coarser = Math.min(this.scale, other.scale)
-    const ranges = [this, other]
-      .filter((s) => !s.#buckets.isEmpty)
-      .map((s) => ({ low: s.#buckets.low >> (s.scale - coarser), high: s.#buckets.high >> (s.scale - coarser) }))
-    if (ranges.length === 0) return coarser
-    const low = Math.min(...ranges.map((r) => r.low))
-    const high = Math.max(...ranges.map((r) => r.high))
-    return coarser - shiftToFit(low, high, this.#maxBuckets)
+    const [mine, theirs] = [this.#buckets, other.#buckets]
+    if (theirs.isEmpty) return coarser - shiftToFit(mine.low, mine.high, this.#limits.maxBuckets)
+    let low = theirs.low >> (other.scale - coarser)
+    let high = theirs.high >> (other.scale - coarser)
+    if (!mine.isEmpty) {
+      low = Math.min(low, mine.low >> (this.scale - coarser))
+      high = Math.max(high, mine.high >> (this.scale - coarser))
+    }
+    return coarser - shiftToFit(low, high, this.#limits.maxBuckets)
   }
 }
 
@@ -290,6 +306,8 @@ function fillFromWire(buckets: BucketCounts, fields: Readonly<Record<string, unk
   const highest = Math.ceil(1_024 * octave)
   let index = wireInteger(fields['o'], 'sketch.o', lowest, highest)
   if (index + span > highest + 1) throw wireError('sketch.b', 'buckets of doubles')
+  if (count > MAX_NARROW_TOTAL) buckets.widen()
+  if (span > 0) buckets.cover(index, index + span - 1)
   for (const entry of entries as readonly number[]) {
     if (entry > 0) buckets.add(index++, entry)
     else index -= entry

@@ -72,7 +72,8 @@ export function sketchMismatch(expected: string, found: unknown): HsError {
 
 /** A sum that stays finite, so that it can travel. */
 export function addToSum(sum: number, amount: number): number {
-  return Math.min(sum + amount, Number.MAX_VALUE)
+  const total = sum + amount
+  return total <= Number.MAX_VALUE ? total : Number.MAX_VALUE // Math.min is several times as slow here
 }
 
 /** Exact minimum and maximum on the wire: nothing when empty. */

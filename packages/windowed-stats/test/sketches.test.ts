@@ -188,14 +188,21 @@ describe('exponential sketch (WSTAT-3..5)', () => {
     },
   )
 
-  it('divides an octave at the true boundaries, to the last bit', () => {
-    // The square of the boundary decides, in whole numbers: x <= 2^(1/2) exactly when x^2 <= 2.
-    const root = Math.SQRT2
-    const scaled = BigInt(root * 2 ** 52)
-    expect(scaled * scaled > 2n ** 105n).toBe(true) // this double is above the true root
-    expect(bucketOf(root, 1)).toBe(1)
-    expect(bucketOf(root - Number.EPSILON, 1)).toBe(0)
-  })
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'divides an octave at the true boundaries, to the last bit, at scale %i',
+    (scale) => {
+      // In whole numbers: x > 2^(k / n) exactly when x^n > 2^k.
+      const n = 2 ** scale
+      for (let k = 0; k <= n; k++) {
+        const near = 2 ** (k / n)
+        for (const x of [near - Number.EPSILON, near, near + Number.EPSILON]) {
+          const isAbove = BigInt(x * 2 ** 52) ** BigInt(n) > 1n << BigInt(k + 52 * n)
+          expect(bucketOf(x, scale)).toBe(isAbove ? k : k - 1)
+          expect(bucketOf(x * 2 ** -40, scale)).toBe((isAbove ? k : k - 1) - 40 * n)
+        }
+      }
+    },
+  )
 
   it('agrees with logarithms away from the boundaries, at every scale', () => {
     fc.assert(
@@ -251,6 +258,24 @@ describe('exponential sketch (WSTAT-3..5)', () => {
         expect(whole.zeroCount + whole.counts.reduce((a, b) => a + b, 0)).toBe(right.count)
       }),
     )
+  })
+
+  it('counts beyond 32 bits, added, merged and from the wire', () => {
+    const many = 2 ** 40
+    const sketch = filled(exponentialSketch().create(), [1, 3])
+    sketch.add(3, many)
+    const part = exponentialSketch().create()
+    part.add(3, 2 ** 32 - 1)
+    part.merge(part)
+    sketch.merge(part)
+    sketch.merge(filled(exponentialSketch().create(), [3, 0]))
+    const counts = [1, many + 2 ** 33]
+    const back = sketchFromWire(JSON.parse(JSON.stringify(sketch.toWire())))
+    for (const each of [sketch, sketch.clone(), back] as (typeof sketch)[]) {
+      expect(each.buckets().counts.filter((count) => count > 0)).toEqual(counts)
+      expect([each.count, each.buckets().zeroCount]).toEqual([many + 2 ** 33 + 2, 1])
+      expect(each.quantile(0.5)).toBeCloseTo(3, 1)
+    }
   })
 
   it('is small on the wire', () => {
