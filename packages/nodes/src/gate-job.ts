@@ -1,6 +1,7 @@
 /** A job as the gate that owns it has it: the one record of a job, from its acceptance until it is forgotten. */
 import type { Timer } from '@hs/core'
-import type { DcJobResult, GlobalJob, WorkflowCounts } from '@hs/jobs'
+import { JobStats } from '@hs/crdt'
+import { fenceToken, type DcJobResult, type DcJobSnapshot, type GlobalJob, type WorkflowCounts } from '@hs/jobs'
 import { EventRing } from './event-ring.js'
 import { JobRate } from './job-rate.js'
 import type { JobTarget } from './job-target.js'
@@ -39,9 +40,12 @@ export class GateJob {
   readonly createdAtMs: number
   readonly targets = new Map<string, JobTarget>()
   readonly ring = new EventRing()
-  readonly rate: JobRate
+  /** What the datacenters have told, added up; a report may come twice, late, or through another gate. */
+  readonly stats: JobStats
   /** Looks at the deadline while the job runs, and forgets it afterwards. */
   timer: Timer | undefined
+  readonly #rateWindowMs: number
+  readonly #paces = new Map<string, { readonly rate: JobRate; lastNewsMs: number }>()
   #progressSequence = 0
 
   constructor(options: GateJobOptions) {
@@ -51,7 +55,8 @@ export class GateJob {
     this.owner = options.owner
     this.global = options.global
     this.createdAtMs = options.createdAtMs
-    this.rate = new JobRate(options.rateWindowMs)
+    this.stats = new JobStats(options.jobId)
+    this.#rateWindowMs = options.rateWindowMs
   }
 
   get over(): boolean {
@@ -78,6 +83,17 @@ export class GateJob {
     }
   }
 
+  /** Takes what a datacenter reports of its part. */
+  observe({ datacenter, epoch, sequence, status, done, workflows }: DcJobSnapshot, nowMs: number): void {
+    let pace = this.#paces.get(datacenter)
+    if (pace === undefined)
+      this.#paces.set(datacenter, (pace = { rate: new JobRate(this.#rateWindowMs), lastNewsMs: nowMs }))
+    const { completed, failed } = workflows
+    const rate = pace.rate.record(done, nowMs)
+    const report = { completed, failed, rate, status, time: fenceToken(epoch, sequence) }
+    if (this.stats.observe(datacenter, report)) pace.lastNewsMs = nowMs
+  }
+
   progress(nowMs: number): JobProgress {
     const { jobId, status, fraction, datacenters } = this.global.snapshot()
     const each = this.submission.workflows.length
@@ -101,8 +117,15 @@ export class GateJob {
       const ended = known === undefined ? 0 : each - known.waiting - known.queued - known.running
       shown[name] = { status: asStatus(datacenters[name]?.status), fraction: each === 0 ? 1 : ended / each }
     }
-    const rate = this.over ? 0 : this.rate.perSecond(nowMs)
+    const rate = this.over ? 0 : this.#rate(nowMs)
     return { jobId, status, fraction, sequence: ++this.#progressSequence, rate, workflows: counts, datacenters: shown }
+  }
+
+  /** A datacenter that has had no news for long does nothing, whatever its last rate was. */
+  #rate(nowMs: number): number {
+    const busy = [...this.#paces].filter(([, { lastNewsMs }]) => lastNewsMs > nowMs - 2 * this.#rateWindowMs)
+    if (busy.length === this.#paces.size) return this.stats.totalRate
+    return busy.reduce((sum, [name]) => sum + (this.stats.datacenter(name)?.rate ?? 0), 0)
   }
 }
 

@@ -160,8 +160,8 @@ export class GateJobs {
       this.#stats.absorb(windowFromWire(windowCodec.decode(window)), datacenter, seq)
     if (progress !== undefined) {
       for (const [workflowId, status] of target.progress(progress)) job.ring.addOutcome(workflowId, datacenter, status)
-      job.global.progress(progress)
-      job.rate.record(datacenter, progress.done, this.#life.runtime.clock.now())
+      const verdict = job.global.progress(progress)
+      if (verdict === 'accepted' || verdict === 'duplicate') job.observe(progress, this.#life.runtime.clock.now())
     }
     const result = final === undefined ? null : target.collect(jobId, final)
     if (result !== null) {

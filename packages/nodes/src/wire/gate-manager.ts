@@ -49,8 +49,15 @@ const snapshotField = () =>
   z.object({
     jobId: jobIdField(),
     datacenter: text(),
-    epoch: natural(),
-    sequence: natural(),
+    // Together the logical time of what is reported, `fenceToken`; the first term is 1.
+    epoch: z
+      .int()
+      .min(1)
+      .max(2 ** 21 - 1),
+    sequence: z
+      .int()
+      .min(0)
+      .max(2 ** 32 - 1),
     status: jobStatus(),
     done: amount(),
     contextVersion: natural(),
