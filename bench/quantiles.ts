@@ -9,7 +9,7 @@ import { parseArgs } from 'node:util'
 import { SeededRandom } from '@hs/core/testing'
 import Table from 'cli-table3'
 import { errorOf, type QuantileError } from './quantiles/errors.js'
-import { heapOf } from './quantiles/heap.js'
+import { heapOfSketch } from './quantiles/heap.js'
 import { filled, kinds, type Kind } from './quantiles/sketches.js'
 import { stream, streamNames, type StreamName } from './quantiles/streams.js'
 
@@ -82,12 +82,11 @@ interface Size {
 function sizes(): readonly Size[] {
   return [200, 1_000, SAMPLES].flatMap((samples) => {
     const sample = stream('log-normal', samples)
-    const copies = Math.min(100, Math.ceil(400_000 / samples))
     return kinds.map((kind) => ({
       sketch: kind.name,
       samples,
       bytes: kind.bytes(filled(kind, sample)),
-      heap: Math.round(heapOf(copies, () => filled(kind, sample))),
+      heap: Math.round(heapOfSketch(kind, samples)),
     }))
   })
 }

@@ -1,7 +1,7 @@
 /** Figures that are no contest of operations per second: bytes on the wire, heap, and rounds in which few jobs have news. */
 import { VirtualClock } from '@hs/core/testing'
 import { exponentialSketch, StatsPusher, tdigestSketch, WindowedStats, type SketchFactory } from '@hs/windowed-stats'
-import { heapOf } from '../quantiles/heap.js'
+import { heapOf, heapOfSketch } from '../quantiles/heap.js'
 import { ddSketch, exponential, filled, hdr2, npmTDigest, tdigest, type Kind } from '../quantiles/sketches.js'
 import { stream } from '../quantiles/streams.js'
 import { printTable, type Report } from '../swim/report.js'
@@ -43,15 +43,9 @@ function wire(report: Report, samples: number): void {
   )
 }
 
-const COPIES = 200
-
 function heap(report: Report): void {
-  const bytesOf = <T>(kind: Kind<T>, samples: number) => {
-    const all = stream('log-normal', samples * COPIES)
-    return heapOf(COPIES, (i) => filled(kind, all.subarray(i * samples, (i + 1) * samples)))
-  }
   for (const samples of [200, 1_000]) {
-    const peers = { dd: bytesOf(ddSketch, samples), npm: bytesOf(npmTDigest, samples) }
+    const peers = { dd: heapOfSketch(ddSketch, samples), npm: heapOfSketch(npmTDigest, samples) }
     const isAtThousand = samples === 1_000
     printTable(
       [`heap of a sketch of ${samples} samples`, 'bytes', '', ''],
@@ -59,15 +53,15 @@ function heap(report: Report): void {
         row(
           report,
           exponential,
-          bytesOf(exponential, samples),
+          heapOfSketch(exponential, samples),
           isAtThousand ? { ratio: 1.1, peer: ddSketch.name, of: peers.dd } : undefined,
         ),
         row(report, ddSketch, peers.dd),
-        row(report, hdr2, bytesOf(hdr2, samples)),
+        row(report, hdr2, heapOfSketch(hdr2, samples)),
         row(
           report,
           tdigest,
-          bytesOf(tdigest, samples),
+          heapOfSketch(tdigest, samples),
           isAtThousand ? undefined : { ratio: 0.3, peer: npmTDigest.name, of: peers.npm },
         ),
         row(report, npmTDigest, peers.npm),

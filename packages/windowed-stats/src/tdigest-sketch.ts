@@ -6,9 +6,10 @@
  * Samples wait in a batch and enter the tree in an order that strides over it, because ascending input is the worst
  * case of a t-digest, and because a small window then costs a short array instead of a tree.
  */
-import { TDigest, type Centroid } from 'tdigest'
+import type { Centroid } from 'tdigest'
 import { parseOptions } from '@hs/core'
 import * as z from 'zod'
+import { ListedTDigest } from './listed-tdigest.js'
 import {
   addToSum,
   checkQuantile,
@@ -20,6 +21,7 @@ import {
   type SketchFactory,
   type SketchWire,
 } from './quantile-sketch.js'
+import { SampleBatch } from './sample-batch.js'
 import { wireAmount, wireArray, wireError, wireExtremes, wireInteger, wireObject } from './wire-checks.js'
 
 export interface TDigestSketchOptions {
@@ -38,8 +40,6 @@ interface TDigestWire extends SketchWire {
 }
 
 const KIND = 't'
-const MAX_BATCH = 256
-const FIRST_BATCH = 16
 const MAX_WIRE_CENTROIDS = 65_536
 const COMPRESSIONS = 3
 const GOLDEN = 0.618
@@ -77,9 +77,8 @@ export function tdigestSketch(options: TDigestSketchOptions = {}): SketchFactory
 class TDigestSketch implements QuantileSketch {
   readonly kind = KIND
   readonly #limits: Limits
-  #digest: TDigest
-  #batch = new Float64Array(FIRST_BATCH)
-  #batched = 0
+  #digest: ListedTDigest
+  #batch = new SampleBatch()
   #count = 0
   #sum = 0
   #min = Infinity
@@ -136,11 +135,11 @@ class TDigestSketch implements QuantileSketch {
   add(sample: number, weight = 1): void {
     checkSample(sample)
     const value = sample + 0 // -0 is 0
-    checkWeight(weight)
     if (weight === 1) this.#enqueue(value)
     else {
+      checkWeight(weight)
       this.#flush()
-      this.#digest.push(value, weight)
+      this.#digest._digest(value, weight)
       this.#bound()
     }
     this.#count += weight
@@ -154,8 +153,9 @@ class TDigestSketch implements QuantileSketch {
     if (this.#count === 0) return undefined
     if (q === 0) return this.#min
     if (q === 1) return this.#max
+    // Between means at their mid-ranks, which is type 5 of Hyndman and Fan.
+    if (this.#batch.size === this.#count) return this.#batch.quantile(q)
     this.#flush()
-    // The package interpolates between means at their mid-ranks, which is type 5 of Hyndman and Fan.
     const estimate = this.#digest.percentile(q) ?? this.#min
     return Math.min(Math.max(estimate, this.#min), this.#max)
   }
@@ -163,26 +163,14 @@ class TDigestSketch implements QuantileSketch {
   merge(other: QuantileSketch): void {
     if (!(other instanceof TDigestSketch)) throw sketchMismatch(KIND, (other as QuantileSketch | undefined)?.kind)
     if (other.#count === 0) return
-    const batch = other.#batch.slice(0, other.#batched) // a copy: `other` may be this sketch itself
-    const centroids = other.#digest.toArray()
-    this.#flush()
-    for (const i of strideOrder(centroids.length)) {
-      const centroid = centroids[i]
-      if (centroid !== undefined) this.#digest.push(centroid.mean, centroid.n)
-    }
-    this.#bound()
-    for (const value of batch) this.#enqueue(value)
-    this.#count += other.#count
-    this.#sum = addToSum(this.#sum, other.#sum)
-    this.#min = Math.min(this.#min, other.#min)
-    this.#max = Math.max(this.#max, other.#max)
+    if (other === this) this.merge(this.clone())
+    else this.#takeIn(other)
   }
 
   clone(): TDigestSketch {
     const copy = new TDigestSketch(this.#limits)
-    copy.#digest = digestOf(this.#digest.toArray(), this.#limits)
-    copy.#batch = this.#batch.slice()
-    copy.#batched = this.#batched
+    copy.#digest = digestOf(this.#digest.held(), this.#limits)
+    copy.#batch = this.#batch.clone()
     copy.#count = this.#count
     copy.#sum = this.#sum
     copy.#min = this.#min
@@ -191,25 +179,36 @@ class TDigestSketch implements QuantileSketch {
   }
 
   toWire(): TDigestWire {
-    this.#flush()
-    const c = this.#digest.toArray().flatMap(({ mean, n }) => [mean, n])
-    return { k: KIND, s: this.#sum, m: extremesToWire(this), c }
+    if (this.#batch.size < this.#count) this.#flush()
+    const centroids = this.#batch.size > 0 ? this.#batch.centroids() : this.#digest.held()
+    return { k: KIND, s: this.#sum, m: extremesToWire(this), c: centroids.flatMap(({ mean, n }) => [mean, n]) }
+  }
+
+  #takeIn(other: TDigestSketch): void {
+    if (this.#count === 0) this.#digest = digestOf(other.#digest.held(), this.#limits)
+    else if (other.#digest.size() > 0) {
+      this.#flush()
+      pushAll(this.#digest, other.#digest.held())
+    }
+    this.#bound()
+    for (let i = 0; i < other.#batch.size; i++) this.#enqueue(other.#batch.at(i))
+    this.#count += other.#count
+    this.#sum = addToSum(this.#sum, other.#sum)
+    this.#min = Math.min(this.#min, other.#min)
+    this.#max = Math.max(this.#max, other.#max)
   }
 
   #enqueue(value: number): void {
-    if (this.#batched === this.#batch.length) {
-      const larger = new Float64Array(Math.min(MAX_BATCH, this.#batch.length * 2))
-      larger.set(this.#batch)
-      this.#batch = larger
-    }
-    this.#batch[this.#batched++] = value
-    if (this.#batched === MAX_BATCH) this.#flush()
+    if (this.#batch.add(value)) this.#flush()
   }
 
   #flush(): void {
-    if (this.#batched === 0) return
-    for (const i of strideOrder(this.#batched)) this.#digest.push(this.#batch[i] ?? 0)
-    this.#batched = 0
+    const batch = this.#batch
+    const { size } = batch
+    if (size === 0) return
+    const step = strideOf(size)
+    for (let i = 0, at = 0; i < size; i++, at = (at + step) % size) this.#digest._digest(batch.at(at), 1)
+    batch.clear()
     this.#bound()
   }
 
@@ -217,26 +216,33 @@ class TDigestSketch implements QuantileSketch {
   #bound(): void {
     const { maxCentroids } = this.#limits
     for (let i = 0; i < COMPRESSIONS && this.#digest.size() > maxCentroids; i++) {
-      const centroids = this.#digest.toArray()
+      const centroids = this.#digest.held()
       this.#digest = emptyDigest(this.#limits)
-      for (const at of strideOrder(centroids.length)) {
-        const centroid = centroids[at]
-        if (centroid !== undefined) this.#digest.push(centroid.mean, centroid.n)
-      }
+      pushAll(this.#digest, centroids)
     }
     // No input is known that gets here, but the bound is a promise.
     while (this.#digest.size() > maxCentroids) {
-      this.#digest = digestOf(mergedPairs(this.#digest.toArray()), this.#limits)
+      this.#digest = digestOf(mergedPairs(this.#digest.held()), this.#limits)
     }
   }
 }
 
-function emptyDigest({ delta }: Limits): TDigest {
-  return new TDigest(delta, 0)
+function emptyDigest({ delta }: Limits): ListedTDigest {
+  return new ListedTDigest(delta)
+}
+
+/** @param centroids not those of the digest itself. */
+function pushAll(digest: ListedTDigest, centroids: readonly Centroid[]): void {
+  const { length } = centroids
+  const step = strideOf(length)
+  for (let i = 0, at = 0; i < length; i++, at = (at + step) % length) {
+    const centroid = centroids[at]
+    if (centroid !== undefined) digest._digest(centroid.mean, centroid.n)
+  }
 }
 
 /** The very centroids, none merged. */
-function digestOf(centroids: readonly Centroid[], limits: Limits): TDigest {
+function digestOf(centroids: readonly Centroid[], limits: Limits): ListedTDigest {
   const digest = emptyDigest(limits)
   let cumulative = 0
   for (const { mean, n } of centroids) {
@@ -257,11 +263,11 @@ function mergedPairs(centroids: readonly Centroid[]): Centroid[] {
   return merged
 }
 
-/** 0 to length - 1 in steps of about length x 0.618, coprime to the length: every index once, neighbours far apart. */
-function* strideOrder(length: number): Generator<number> {
+/** In steps of about length x 0.618, coprime to the length, all indexes come once, and neighbours far apart. */
+function strideOf(length: number): number {
   let step = Math.max(1, Math.floor(length * GOLDEN))
   while (greatestCommonDivisor(step, length) !== 1) step++
-  for (let i = 0, at = 0; i < length; i++, at = (at + step) % length) yield at
+  return step
 }
 
 function greatestCommonDivisor(a: number, b: number): number {

@@ -1,6 +1,7 @@
 import { DecodeError, HsError } from '@hs/core'
 import { SeededRandom } from '@hs/core/testing'
 import fc from 'fast-check'
+import { TDigest } from 'tdigest'
 import { describe, expect, it } from 'vitest'
 import {
   exponentialSketch,
@@ -10,6 +11,7 @@ import {
   type QuantileSketch,
   type SketchFactory,
 } from '../src/index.js'
+import { ListedTDigest } from '../src/listed-tdigest.js'
 
 const factories: [string, SketchFactory][] = [
   ['tdigest', tdigestSketch()],
@@ -151,6 +153,51 @@ describe('t-digest sketch (WSTAT-2)', () => {
         expect(rankError(sorted, sketch.quantile(q) ?? NaN, q)).toBeLessThan(bound)
     },
   )
+
+  it('is exact up to 255 samples, whatever was read in between', () => {
+    const samples = logNormal(255, 21)
+    const sketch = tdigestSketch().create()
+    for (const [i, sample] of samples.entries()) {
+      sketch.add(sample)
+      const sorted = samples.slice(0, i + 1).sort((a, b) => a - b)
+      for (const q of [0.01, 0.3, 0.5, 0.99]) {
+        const h = Math.min(Math.max(q * sorted.length - 0.5, 0), i)
+        const [below = NaN, above = below] = sorted.slice(Math.floor(h), Math.floor(h) + 2)
+        expect(sketch.quantile(q)).toBeCloseTo(below + (h - Math.floor(h)) * (above - below), 12)
+      }
+    }
+  })
+
+  it('takes equal samples together, as the package does', () => {
+    const samples = [5, 1, 5, 9, 5, 1, 2]
+    const [sketch, digest] = [filled(tdigestSketch().create(), samples), new TDigest(0.01, 0)]
+    for (const sample of samples) digest.push(sample)
+    for (let q = 0.01; q < 1; q += 0.01) expect(sketch.quantile(q)).toBe(digest.percentile(q))
+    expect(sketch.toWire()).toMatchObject({ c: [1, 2, 2, 1, 5, 3, 9, 1] })
+  })
+
+  it.each(['random', 'ascending', 'repeating'])(
+    'holds the centroids of the package, to the last bit, for samples in %s order',
+    (order) => {
+      const samples = logNormal(5_000, 22)
+      if (order === 'ascending') samples.sort((a, b) => a - b)
+      const [listed, digest] = [new ListedTDigest(0.02), new TDigest(0.02, 0)]
+      for (const sample of samples) {
+        const value = order === 'repeating' ? Math.floor(sample * 4) : sample
+        listed.push(value)
+        digest.push(value)
+      }
+      expect(listed.toArray()).toEqual(digest.toArray())
+      for (let q = 0; q <= 1; q += 0.01) expect(listed.percentile(q)).toBe(digest.percentile(q))
+    },
+  )
+
+  it('is the other sketch when it was empty before', () => {
+    const part = filled(tdigestSketch().create(), logNormal(11 * 256, 23))
+    const whole = tdigestSketch().create()
+    whole.merge(part)
+    expect(whole.toWire()).toEqual(part.toWire())
+  })
 
   it('never sends more centroids than it may', () => {
     const factory = tdigestSketch({ delta: 0.1, maxCentroids: 100 })
