@@ -1,6 +1,7 @@
 /**
  * Has faults happen, and undoes each when its time is over. What overlaps adds up: partitions and clogs are counted,
- * clocks summed, links and disks changed in layers, and a node is down or paused as long as any fault says so.
+ * clocks summed, links and disks changed in layers, and a node is down or paused as long as any fault says so;
+ * a pause is of a process, and ends with it.
  */
 
 import { assertNever, ConfigError } from '@hs/core'
