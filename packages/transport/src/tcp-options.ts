@@ -68,9 +68,9 @@ export interface TcpTransportOptions extends RuntimeOptions {
   frameTimeoutMs?: number
   /** The longest wait for a socket that takes nothing more. @default 10_000 */
   writeTimeoutMs?: number
-  /** Silence before PING. @default 10_000 */
+  /** Silence before PING; 20 ms more at the end that was dialled, so that one end pings and not both. @default 10_000 */
   keepaliveMs?: number
-  /** Silence after PING before the connection is dead. @default 5_000 */
+  /** Silence after PING before the connection is dead; less by those 20 ms at the end that was dialled. @default 5_000 */
   keepaliveTimeoutMs?: number
   /** No request either way for this long: the dialler closes. @default 300_000 */
   idleTimeoutMs?: number
