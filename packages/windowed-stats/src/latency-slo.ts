@@ -5,7 +5,7 @@ import type { DigestSummary } from './digest-summary.js'
 
 /** What share of requests shall be how fast, and how strongly a router follows. */
 export interface LatencySlo {
-  /** @default 50 */
+  /** Targets in milliseconds, above 0 and rising. @default 50 */
   readonly p50Ms: number
   /** @default 200 */
   readonly p95Ms: number
@@ -13,9 +13,9 @@ export interface LatencySlo {
   readonly p99Ms: number
   /** How much each counts in the score; they add up to 1. @default 0.2, 0.5 and 0.3 */
   readonly weights: { readonly p50: number; readonly p95: number; readonly p99: number }
-  /** From how many samples on the score is trusted in full. @default 100 */
+  /** From how many samples on there is a level and the score is trusted in full; an integer from 1. @default 100 */
   readonly minSamples: number
-  /** Bounds of the routing factor, around 1. @default 0.5 */
+  /** Bounds of the routing factor: above 0 to 1, and from 1. @default 0.5 */
   readonly factorMin: number
   /** @default 3 */
   readonly factorMax: number
@@ -52,9 +52,9 @@ export interface ResourcePressure {
 }
 
 export interface ResourceRiskWeights {
-  /** @default 0.7 */
+  /** From 0. @default 0.7 */
   readonly cpuWeight?: number
-  /** @default 0.4 */
+  /** From 0. @default 0.4 */
   readonly memoryWeight?: number
   /** How much of the blend is resources, 0 to 1. @default 0.4 */
   readonly blend?: number

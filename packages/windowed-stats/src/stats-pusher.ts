@@ -24,24 +24,28 @@ import type { WindowResult } from './window-result.js'
 import type { WindowedStats } from './windowed-stats.js'
 
 export interface StatsPusherOptions extends RuntimeOptions {
+  /** Where the windows come from; nobody else should take from it. */
   stats: WindowedStats
-  /** Between two rounds, above 0. @default 250 */
+  /** Between two rounds, in milliseconds above 0. @default 250 */
   intervalMs?: number
   /** Asked before and after each wait; at `'reject'` a round is left out. @default () => 'none' */
   backpressure?: () => BackpressureLevel
   /** What the interval is multiplied by at a level, above 0. @default 1, 2, 4, 4 */
   intervalFactor?: Partial<Record<BackpressureLevel, number>>
-  /** @default 16 */
+  /** An integer from 1. @default 16 */
   maxSubscribersPerJob?: number
-  /** Windows, and as many immediate updates; above it windows are merged and the oldest immediate one is given up. @default 64 */
+  /**
+   * Windows, and as many immediate updates, an integer from 1; above it windows are merged, and the oldest immediate
+   * update is given up. @default 64
+   */
   maxQueuedPerSubscriber?: number
-  /** How long a subscriber's promise may take. @default 2_000 */
+  /** How long a subscriber's promise may take, in milliseconds above 0. @default 2_000 */
   deliveryTimeoutMs?: number
-  /** Tries an update. @default 3 */
+  /** Tries an update, an integer from 1. @default 3 */
   attempts?: number
-  /** Wait before the first repetition; doubles. @default 500 */
+  /** Wait before the first repetition, in milliseconds from 0; doubles. @default 500 */
   retryBaseMs?: number
-  /** @default 2_000 */
+  /** What it doubles up to, in milliseconds from 0. @default 2_000 */
   retryMaxMs?: number
 }
 

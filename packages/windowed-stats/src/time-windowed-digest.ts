@@ -15,7 +15,7 @@ import {
 import { tdigestSketch } from './tdigest-sketch.js'
 
 export interface TimeWindowedDigestOptions extends RuntimeOptions {
-  /** Width of a pane, an integer from 1. @default 60_000 */
+  /** Width of a pane in milliseconds, an integer from 1. @default 60_000 */
   windowMs?: number
   /** How many panes count, the current one included, 1 to 10,000. @default 5 */
   windows?: number

@@ -8,9 +8,9 @@ import { mergeWindows } from './merge-windows.js'
 import { freezeWindow, type WindowResult } from './window-result.js'
 
 export interface HistoryTier {
-  /** Width of a bucket, an integer from 1. */
+  /** Width of a bucket in milliseconds, an integer from 1. */
   readonly widthMs: number
-  /** How long it is kept: a multiple of `widthMs`. */
+  /** How long it is kept, in milliseconds: a multiple of `widthMs`, at most 100,000 times as long. */
   readonly keepMs: number
 }
 

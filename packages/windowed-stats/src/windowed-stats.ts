@@ -28,29 +28,32 @@ import { addAmounts, plainRecord, type WindowCause, type WindowResult } from './
 export type RecordOutcome = 'counted' | 'late' | 'duplicate' | 'expired' | 'future' | 'finished' | 'limited'
 
 export interface WindowedStatsOptions extends RuntimeOptions {
-  /** Width of a window, an integer from 10. @default 100 */
+  /** Width of a window in milliseconds, an integer from 10. @default 100 */
   windowMs?: number
-  /** How long after its end a window stays open. @default 50 */
+  /** How long after its end a window stays open, in milliseconds from 0. @default 50 */
   driftToleranceMs?: number
-  /** How long after that corrections are taken. @default 5_000 */
+  /** How long after that corrections are taken, in milliseconds from 0. @default 5_000 */
   allowedLatenessMs?: number
-  /** How far ahead of this clock an event may be. @default 5_000 */
+  /** How far ahead of this clock an event may be, in milliseconds from 0. @default 5_000 */
   maxFutureMs?: number
-  /** @default 10_000 */
+  /** Jobs known at a time, and ids of finished ones that are remembered; an integer from 1. @default 10_000 */
   maxJobs?: number
-  /** Over all jobs; above it the oldest window closes early. @default 50_000 */
+  /** Over all jobs; above it the oldest window closes early. An integer from 1. @default 50_000 */
   maxOpenWindows?: number
-  /** Closed windows of a job that nobody took; above it neighbours are merged. @default 256 */
+  /**
+   * Closed windows of a job that nobody took, an integer from 1; above it (or above one a workflow, where there are more
+   * workflows) neighbours of one workflow are merged. @default 256
+   */
   maxPendingPerJob?: number
-  /** (workflow, source) pairs. @default 4_096 */
+  /** (workflow, source) pairs, an integer from 1. @default 4_096 */
   maxSourcesPerJob?: number
-  /** Distinct names in counts, gauges and values together. @default 128 */
+  /** Distinct names in counts, gauges and values together, an integer from 1. @default 128 */
   maxNamesPerJob?: number
-  /** Sequence numbers a source that are told apart, 32 to 65,536. @default 256 */
+  /** Sequence numbers a source that are told apart, an integer from 32 to 65,536. @default 256 */
   dedupWindow?: number
-  /** How long a finished job's stragglers are refused. @default 60_000 */
+  /** How long a finished job's stragglers are refused, in milliseconds from 0. @default 60_000 */
   finishedTtlMs?: number
-  /** @default tdigestSketch() */
+  /** What holds the samples of a name; those that come as sketches must be of its kind. @default tdigestSketch() */
   sketch?: SketchFactory
 }
 
@@ -60,9 +63,9 @@ export interface DroppedRecord {
   readonly workflowId: string
   readonly source: string
   readonly atMs: number
-  /** How far off: late beyond closing, or ahead of the clock. */
+  /** How far off, in milliseconds: late beyond closing (`'expired'`), or ahead of the clock (`'future'`). */
   readonly byMs?: number
-  /** Which limit. */
+  /** Which limit, if it is `'limited'`. */
   readonly limit?: 'maxJobs' | 'maxSourcesPerJob' | 'maxNamesPerJob'
 }
 
@@ -74,14 +77,14 @@ export interface WindowedStatsEvents {
 export interface StatsSource {
   readonly workflowId: string
   readonly source: string
-  /** Taken in. */
+  /** Taken in; an absorbed window stands for as many as are in it. */
   readonly records: number
   readonly duplicates: number
-  /** Sequence numbers that never came. */
+  /** Sequence numbers that left the window of `dedupWindow` unseen, from the least one seen on. */
   readonly missing: number
   /** Of `records`. */
   readonly late: number
-  /** The smallest arrival - atMs seen. Negative: its clock is ahead; large and steady: behind. */
+  /** The smallest arrival - atMs seen of records taken in, in milliseconds. Negative: its clock is ahead; large and steady: behind. */
   readonly delayMs: number
 }
 
@@ -91,13 +94,20 @@ export interface WindowedStatsSnapshot {
   readonly pendingWindows: number
   /** 0 to 1: what an overload detector reads. */
   readonly fill: number
+  /** Calls of `record` and `absorb`, by what came of them. */
   readonly records: Readonly<Record<RecordOutcome, number>>
-  /** Counts of refused records, repeats excepted; names beyond the first 1,024 together under ''. */
+  /**
+   * The `counts` of refused records, repeats excepted; names beyond the first 1,024 together under ''. Samples and gauges
+   * that were refused are not in it: one name may stand for a count and for samples.
+   */
   readonly droppedCounts: Readonly<Record<string, number>>
+  /** Sequence numbers that left their windows unseen, those of finished jobs included. */
   readonly missing: number
+  /** Merges of two pending windows. */
   readonly coalesced: number
+  /** Windows that closed early. */
   readonly evicted: number
-  /** The latest that a record that was still taken in has come. */
+  /** How late beyond closing the latest record has come that was still taken in, in milliseconds. */
   readonly maxLateMs: number
 }
 

@@ -14,6 +14,7 @@ import {
   TimeWindowedDigest,
   tdigestSketch,
   type BurnRateOptions,
+  type BurnRateRule,
   type DigestSummary,
   type LatencySlo,
 } from '../src/index.js'
@@ -343,6 +344,40 @@ describe('BurnRate (WSTAT-31)', () => {
     // The short window of the first rule clears; the slower rules were not reached.
     expect(run(1_000, 0, () => burn.evaluate().severity !== 'page')).toBeLessThanOrEqual(330)
   })
+
+  // Detection: factor x (1 - objective) / error rate of the long window. Reset: the short window, and a bucket.
+  it.each([
+    [0, 1, 51.84, 330_000],
+    [0, 0.1, 518.4, 330_000],
+    [0, 0.0288, 1_800, 330_000],
+    [1, 0.1, 1_296, 1_980_000],
+    [1, 0.012, 10_800, 1_980_000],
+    [2, 0.01, 25_920, 23_760_000],
+  ])(
+    'rule %d at an error rate of %d fires after %d s and is reset within %d ms',
+    (index, errorRate, afterS, resetMs) => {
+      const { clock, burn } = setup()
+      const { longMs, shortMs } = SRE_BURN_RATE_RULES[index] as BurnRateRule
+      const stepMs = shortMs / 100
+      const run = (rate: number, until: () => boolean) => {
+        const startMs = clock.now()
+        while (!until() && clock.now() - startMs < 2 * longMs) {
+          burn.record(stepMs * (1 - rate), stepMs * rate)
+          clock.advance(stepMs)
+        }
+        return clock.now() - startMs
+      }
+      const isFiring = () => burn.evaluate().rules[index]?.firing === true
+      run(0, () => clock.now() >= longMs)
+      const detectedMs = run(errorRate, isFiring)
+      // The oldest bucket of the long window leaves it whole, hence a bucket of slack.
+      expect(detectedMs).toBeGreaterThan(afterS * 1_000 - shortMs / 10 - stepMs)
+      expect(detectedMs).toBeLessThanOrEqual(afterS * 1_000 + 2 * stepMs)
+      const quietMs = run(0, () => !isFiring())
+      expect(quietMs).toBeGreaterThan(0)
+      expect(quietMs).toBeLessThanOrEqual(resetMs)
+    },
+  )
 
   it('tickets a slow burn that never pages', () => {
     const { burn, run } = setup()
