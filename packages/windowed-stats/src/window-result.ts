@@ -2,7 +2,6 @@
  * What a window gives out. Every result is a mergeable increment: results for the same window add up, so late data is
  * one more increment, and nothing that was given out has to be remembered.
  */
-import { deepFreeze } from '@hs/core'
 import type { QuantileSketch } from './quantile-sketch.js'
 
 /**
@@ -45,8 +44,8 @@ export interface WindowResult {
 /** Freezes all but the sketches, which may be plain objects too and may sort themselves out when they are read. */
 export function freezeWindow(window: WindowResult): WindowResult {
   const { counts, gauges, sources, values } = window
-  deepFreeze([counts, gauges, sources])
-  Object.freeze(values)
+  for (const name in gauges) Object.freeze(gauges[name])
+  for (const part of [counts, gauges, sources, values]) Object.freeze(part)
   return Object.freeze(window)
 }
 
