@@ -293,19 +293,21 @@ describe('limits (WSTAT-14)', () => {
 
 describe('conservation (WSTAT-15)', () => {
   type Step =
-    | { kind: 'record'; offset: number; job: number; workflow: number; seq: number | null; amount: number }
-    | { kind: 'advance'; ms: number }
+    | { kind: 'record'; offset: number; job: number; place: number; seq: number | null; amount: number; name: string }
+    | { kind: 'advance' | 'set'; ms: number }
     | { kind: 'take' | 'finish' | 'read'; job: number }
+  const job = fc.integer({ min: 0, max: 2 })
   const step: fc.Arbitrary<Step> = fc.oneof(
     {
-      weight: 6,
+      weight: 8,
       arbitrary: fc.record({
         kind: fc.constant('record' as const),
         offset: fc.integer({ min: -9_000, max: 7_000 }),
-        job: fc.integer({ min: 0, max: 2 }),
-        workflow: fc.integer({ min: 0, max: 2 }),
+        job,
+        place: fc.integer({ min: 0, max: 8 }),
         seq: fc.option(fc.integer({ min: 0, max: 40 })),
         amount: fc.integer({ min: 1, max: 9 }),
+        name: fc.constantFrom('n', 'm', 'l', '__proto__'),
       }),
     },
     {
@@ -314,51 +316,94 @@ describe('conservation (WSTAT-15)', () => {
     },
     {
       weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constantFrom<'take' | 'finish' | 'read'>('take', 'finish', 'read'),
-        job: fc.integer({ min: 0, max: 2 }),
-      }),
+      arbitrary: fc.record({ kind: fc.constant('set' as const), ms: fc.integer({ min: -8_000, max: 8_000 }) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constantFrom<'take' | 'finish' | 'read'>('take', 'finish', 'read'), job }),
     },
   )
+  const limits = fc.record({
+    windowMs: fc.integer({ min: 10, max: 2_000 }),
+    driftToleranceMs: fc.integer({ min: 0, max: 500 }),
+    allowedLatenessMs: fc.integer({ min: 0, max: 6_000 }),
+    maxFutureMs: fc.integer({ min: 0, max: 6_000 }),
+    maxOpenWindows: fc.integer({ min: 1, max: 8 }),
+    maxPendingPerJob: fc.integer({ min: 1, max: 5 }),
+    maxJobs: fc.integer({ min: 1, max: 3 }),
+    maxSourcesPerJob: fc.integer({ min: 1, max: 9 }),
+    maxNamesPerJob: fc.integer({ min: 1, max: 4 }),
+    dedupWindow: fc.integer({ min: 32, max: 40 }),
+    finishedTtlMs: fc.integer({ min: 0, max: 4_000 }),
+  })
+  /** Amounts by name. */
+  class Sums {
+    readonly #sums = new Map<string, number>()
+    add(name: string, amount: number) {
+      this.#sums.set(name, (this.#sums.get(name) ?? 0) + amount)
+    }
+    get entries() {
+      return [...this.#sums].sort(([a], [b]) => (a < b ? -1 : 1))
+    }
+  }
 
-  it('holds for counts and samples under any times, limits, takes and finishes', () => {
+  it('holds for counts and samples under any times, limits, takes and finishes, and through a second collector', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
-        const { clock, stats } = setup({
-          maxOpenWindows: 5,
-          maxPendingPerJob: 2,
-          maxJobs: 2,
-          finishedTtlMs: 2_000,
-          dedupWindow: 32,
-        })
-        let [given, taken, samples, refused] = [0, 0, 0, 0]
-        const collect = (windows: readonly WindowResult[]) => {
-          given += total(windows)
-          samples += windows.reduce((sum, w) => sum + (w.values['v']?.count ?? 0), 0)
+      fc.property(limits, fc.array(step, { maxLength: 150 }), (options, steps) => {
+        const { clock, stats, record } = setup(options)
+        const gate = setup({ ...options, allowedLatenessMs: 1e9, maxFutureMs: 1e9, maxNamesPerJob: 9 })
+        const [taken, refused, given, samples, shown, lost] = Array.from({ length: 6 }, () => new Sums())
+        const collect = (windows: readonly WindowResult[], counts?: Sums, counted?: Sums) => {
+          for (const window of windows) {
+            for (const [name, n] of Object.entries(window.counts)) counts?.add(name, n)
+            for (const [name, { count }] of Object.entries(window.values)) counted?.add(name, count)
+          }
+        }
+        const give = (windows: readonly WindowResult[]) => {
+          collect(windows, given, samples)
+          for (const window of windows) {
+            const outcome = gate.stats.absorb(windowFromWire(windowToWire(window)), 'eu')
+            if (outcome !== 'counted' && outcome !== 'late') collect([window], lost)
+          }
         }
         for (const s of steps) {
           if (s.kind === 'advance') clock.advance(s.ms)
-          else if (s.kind === 'take') collect(stats.takeAggregatedStats(`j${s.job}`))
-          else if (s.kind === 'finish') collect(stats.finish(`j${s.job}`))
-          else if (s.kind === 'read') stats.getAggregatedStats(`j${s.job}`)
-          else if (s.kind === 'record') {
-            const outcome = stats.record({
-              jobId: `j${s.job}`,
-              workflowId: `w${s.workflow}`,
-              source: 's',
+          else if (s.kind === 'set') clock.setWall(clock.wallNow() + s.ms)
+          else if (s.kind === 'take') give(stats.takeAggregatedStats(`j${s.job}`))
+          else if (s.kind === 'finish') give(stats.finish(`j${s.job}`))
+          else if (s.kind === 'read') {
+            const once = stats.getAggregatedStats(`j${s.job}`)
+            expect(stats.getAggregatedStats(`j${s.job}`)).toEqual(once)
+          } else if (s.kind === 'record') {
+            const { amount, seq } = s
+            const outcome = record({
+              ...{ jobId: `j${s.job}`, workflowId: `w${s.place % 3}`, source: `s${Math.floor(s.place / 3)}` },
               atMs: clock.wallNow() + s.offset,
-              counts: { n: s.amount },
-              values: { v: Array.from({ length: s.amount }, (_, i) => i) },
-              ...(s.seq === null ? {} : { seq: s.seq }),
+              counts: Object.fromEntries([[s.name, amount]]),
+              values: Object.fromEntries([[s.name, Array.from({ length: amount }, (_, i) => i)]]),
+              ...(seq === null ? {} : { seq }),
             })
-            if (outcome === 'counted' || outcome === 'late') taken += s.amount
-            else if (outcome !== 'duplicate') refused += s.amount
+            if (outcome === 'counted' || outcome === 'late') taken?.add(s.name, amount)
+            else if (outcome !== 'duplicate') refused?.add(s.name, amount)
           }
+          const { jobs, openWindows, pendingWindows, fill } = stats.snapshot()
+          expect(jobs).toBeLessThanOrEqual(options.maxJobs)
+          expect(openWindows).toBeLessThanOrEqual(options.maxOpenWindows)
+          expect(pendingWindows).toBeLessThanOrEqual(3 * Math.max(options.maxPendingPerJob, 3))
+          expect(fill).toBe(Math.max(jobs / options.maxJobs, openWindows / options.maxOpenWindows))
         }
-        for (let job = 0; job < 3; job++) collect(stats.finish(`j${job}`))
-        expect([given, samples]).toEqual([taken, taken])
-        expect(stats.snapshot().droppedCounts['n'] ?? 0).toBe(refused)
-        expect(stats.snapshot()).toMatchObject({ jobs: 0, openWindows: 0, pendingWindows: 0 })
+        for (let i = 0; i < 3; i++) give(stats.finish(`j${i}`))
+        expect([given?.entries, samples?.entries]).toEqual([taken?.entries, taken?.entries])
+        const byName = (counts: Readonly<Record<string, number>>) =>
+          Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1))
+        expect(byName(stats.snapshot().droppedCounts)).toEqual(refused?.entries)
+        expect(stats.snapshot()).toMatchObject({ jobs: 0, openWindows: 0, pendingWindows: 0, fill: 0 })
+
+        for (let i = 0; i < 3; i++) collect(gate.stats.finish(`j${i}`), shown)
+        expect(byName(gate.stats.snapshot().droppedCounts)).toEqual(lost?.entries)
+        const all = new Sums()
+        for (const [name, n] of [...(shown?.entries ?? []), ...(lost?.entries ?? [])]) all.add(name, n)
+        expect(all.entries).toEqual(given?.entries)
       }),
       { numRuns: 300 },
     )
