@@ -17,7 +17,7 @@ const HIGH_MANTISSA = 0xfffff
 const EXPONENT_OF_ONE = 0x3ff00000
 const EXPONENT_BIAS = 1_023
 /** Cells a bucket, as a power of two: few of so many cells have a boundary in them that must be compared with. */
-const CELL_BITS = 4
+const CELL_BITS = 5
 
 export interface IndexTable {
   readonly scale: number

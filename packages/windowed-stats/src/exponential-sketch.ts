@@ -147,21 +147,33 @@ export class ExponentialSketch implements QuantileSketch {
 
   add(sample: number, weight = 1): void {
     checkSample(sample)
-    const value = sample + 0 // -0 is 0
     if (weight !== 1) checkWeight(weight)
+    const value = sample + 0 // -0 is 0
     const count = this.#count + weight
-    if (value < MIN_NORMAL) this.#zeroCount += weight
-    else {
-      const buckets = this.#buckets
-      if (count > MAX_NARROW_TOTAL) buckets.widen()
-      let index = bucketIndex(this.#table, value)
-      if (!buckets.covers(index)) index = this.#cover(index)
-      buckets.add(index, weight)
-    }
+    if (count > MAX_NARROW_TOTAL) this.#buckets.widen()
+    this.#place(value, weight)
     this.#count = count
     this.#sum = addToSum(this.#sum, value * weight)
     if (value < this.#min) this.#min = value
     if (value > this.#max) this.#max = value
+  }
+
+  addAll(samples: readonly number[]): void {
+    let [sum, min, max] = [this.#sum, this.#min, this.#max]
+    for (const sample of samples) {
+      checkSample(sample)
+      const value = sample + 0
+      sum = addToSum(sum, value)
+      if (value < min) min = value
+      if (value > max) max = value
+    }
+    const count = this.#count + samples.length
+    if (count > MAX_NARROW_TOTAL) this.#buckets.widen()
+    for (const sample of samples) this.#place(sample, 1)
+    this.#count = count
+    this.#sum = sum
+    this.#min = min
+    this.#max = max
   }
 
   quantile(q: number): number | undefined {
@@ -241,6 +253,17 @@ export class ExponentialSketch implements QuantileSketch {
     }
     const offset = buckets.isEmpty ? 0 : buckets.low
     return { k: KIND, e: this.scale, z: this.#zeroCount, o: offset, b, s: this.#sum, m: extremesToWire(this) }
+  }
+
+  #place(value: number, weight: number): void {
+    if (value < MIN_NORMAL) {
+      this.#zeroCount += weight
+      return
+    }
+    const buckets = this.#buckets
+    let index = bucketIndex(this.#table, value)
+    if (!buckets.covers(index)) index = this.#cover(index)
+    buckets.add(index, weight)
   }
 
   /** Extends the range to a bucket, at a coarser scale if it must be; returns the bucket's index at that scale. */

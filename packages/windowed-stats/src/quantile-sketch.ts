@@ -18,6 +18,8 @@ export interface QuantileSketch {
    * @throws HsError `'INVALID_ARGUMENT'`; nothing is added then.
    */
   add(value: number, weight?: number): void
+  /** `add` for each, or for none if one is refused; only where a kind does it faster than one by one. */
+  addAll?(values: readonly number[]): void
   /**
    * @param q 0 to 1; 0 and 1 are the exact minimum and maximum.
    * @returns undefined when empty.

@@ -307,6 +307,19 @@ describe('exponential sketch (WSTAT-3..5)', () => {
     )
   })
 
+  it('takes a list as it takes one sample after the other, or nothing of it', () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: -0, noNaN: true, noDefaultInfinity: true })), (samples) => {
+        const [one, list] = [exponentialSketch().create(), exponentialSketch().create()]
+        filled(one, samples)
+        list.addAll(samples)
+        expect(list.toWire()).toEqual(one.toWire())
+        expect(() => list.addAll([...samples, -1])).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+        expect(list.toWire()).toEqual(one.toWire())
+      }),
+    )
+  })
+
   it('counts beyond 32 bits, added, merged and from the wire', () => {
     const many = 2 ** 40
     const sketch = filled(exponentialSketch().create(), [1, 3])
@@ -316,6 +329,8 @@ describe('exponential sketch (WSTAT-3..5)', () => {
     part.merge(part)
     sketch.merge(part)
     sketch.merge(filled(exponentialSketch().create(), [3, 0]))
+    part.addAll([3, 3, 3])
+    expect(part.buckets().counts).toEqual([2 ** 33 + 1])
     const counts = [1, many + 2 ** 33]
     const back = sketchFromWire(JSON.parse(JSON.stringify(sketch.toWire())))
     for (const each of [sketch, sketch.clone(), back] as (typeof sketch)[]) {
