@@ -3,7 +3,8 @@
  * refused and reordering is admitted in constant time and space. Source: RFC 6479.
  */
 
-const WORD = 32
+const WORD_BITS = 5
+const WORD = 1 << WORD_BITS
 
 export class SequenceWindow {
   readonly #size: number
@@ -54,18 +55,18 @@ export class SequenceWindow {
 
   #isSet(seq: number): boolean {
     const bit = seq % this.#size
-    return (((this.#bits[Math.floor(bit / WORD)] ?? 0) >>> (bit % WORD)) & 1) === 1
+    return (((this.#bits[bit >>> WORD_BITS] ?? 0) >>> (bit % WORD)) & 1) === 1
   }
 
   #set(seq: number): void {
     const bit = seq % this.#size
-    const word = Math.floor(bit / WORD)
+    const word = bit >>> WORD_BITS
     this.#bits[word] = (this.#bits[word] ?? 0) | (1 << (bit % WORD))
   }
 
   #clear(seq: number): void {
     const bit = seq % this.#size
-    const word = Math.floor(bit / WORD)
+    const word = bit >>> WORD_BITS
     this.#bits[word] = (this.#bits[word] ?? 0) & ~(1 << (bit % WORD))
   }
 }

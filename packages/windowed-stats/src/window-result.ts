@@ -51,12 +51,14 @@ export function freezeWindow(window: WindowResult): WindowResult {
 
 /** A sum of amounts that stays finite, so that the window can travel. */
 export function addAmounts(a: number, b: number): number {
-  return Math.min(a + b, Number.MAX_VALUE)
+  const sum = a + b
+  return sum <= Number.MAX_VALUE ? sum : Number.MAX_VALUE // Math.min is several times as slow here
 }
 
 /** A sum of numbers of records, which stays one that is exact. */
 export function addRecords(a: number, b: number): number {
-  return Math.min(a + b, Number.MAX_SAFE_INTEGER)
+  const sum = a + b
+  return sum <= Number.MAX_SAFE_INTEGER ? sum : Number.MAX_SAFE_INTEGER
 }
 
 /** A record without a prototype, so that no name means anything but itself. */
