@@ -1,4 +1,7 @@
-/** A bounded memory of jobs that ended a while ago, so that their stragglers are told from records of a new job. */
+/**
+ * A bounded memory of jobs that ended a while ago, so that their stragglers are told from records of a new job. Its time
+ * is a monotonic clock's: a wall clock that once stood in the future would have ids refused until then.
+ */
 
 export class FinishedJobs {
   readonly #ttlMs: number

@@ -51,7 +51,7 @@ export interface WindowedStatsOptions extends RuntimeOptions {
   maxNamesPerJob?: number
   /** Sequence numbers a source that are told apart, an integer from 32 to 65,536. @default 256 */
   dedupWindow?: number
-  /** How long a finished job's stragglers are refused, in milliseconds from 0. @default 60_000 */
+  /** How long a finished job's stragglers are refused, in milliseconds from 0, however the wall clock steps. @default 60_000 */
   finishedTtlMs?: number
   /** What holds the samples of a name; those that come as sketches must be of its kind. @default tdigestSketch() */
   sketch?: SketchFactory
@@ -225,9 +225,8 @@ export class WindowedStats {
 
   /** Everything of the job, open windows too; forgets it and refuses its stragglers for `finishedTtlMs`. */
   finish(jobId: string): readonly WindowResult[] {
-    const now = this.#clock.wallNow()
-    this.#closeDue(now)
-    this.#finished.add(jobId, now)
+    this.#closeDue(this.#clock.wallNow())
+    this.#finished.add(jobId, this.#clock.now())
     const job = this.#jobs.get(jobId)
     if (job === undefined) return []
     const open = [...job.workflows.values()].flatMap((workflow) => [...workflow.open.values()])
@@ -277,7 +276,7 @@ export class WindowedStats {
     const { jobId, atMs, seq } = record
     const now = this.#clock.wallNow()
     this.#closeDue(now)
-    if (this.#finished.has(jobId, now)) return this.#refuse(record, 'finished')
+    if (this.#finished.has(jobId, this.#clock.now())) return this.#refuse(record, 'finished')
 
     const job = this.#jobs.get(jobId)
     const workflow = job?.workflows.get(record.workflowId)

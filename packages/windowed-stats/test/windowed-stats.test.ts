@@ -221,6 +221,19 @@ describe('gauges, end of a job, absorbing (WSTAT-12, 13, 16)', () => {
     expect(stats.finish('other')).toEqual([])
   })
 
+  it('refuses stragglers as long as it says, however the wall clock steps, and remembers maxJobs ids', () => {
+    const { clock, stats, record } = setup({ finishedTtlMs: 10_000, maxJobs: 2 })
+    clock.setWall(START + 1e12)
+    stats.finish('j')
+    clock.setWall(START)
+    clock.advance(9_999)
+    expect(record()).toBe('finished')
+    clock.advance(1)
+    expect(record()).toBe('counted')
+    for (const jobId of ['a', 'b', 'c']) stats.finish(jobId)
+    expect(['a', 'b', 'c'].map((jobId) => record({ jobId }))).toEqual(['counted', 'finished', 'finished'])
+  })
+
   it('absorbs the windows of another collector without losing a count', () => {
     const manager = setup()
     const gate = setup()
