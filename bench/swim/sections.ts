@@ -89,7 +89,7 @@ async function formulas(report: Report, smoke: boolean): Promise<void> {
   const sizes = smoke ? [8, 16] : [8, 16, 32, 64, 128, 256, 512, 1_024, 2_048]
   const rows: string[][] = []
   for (const n of sizes) {
-    const plan = smoke ? { crashes: 2, news: 1 } : { crashes: 64, news: n > 512 ? 4 : 16 }
+    const plan = smoke ? { crashes: 2, news: 1 } : { crashes: n > 256 ? 64 : 256, news: n > 512 ? 4 : 16 }
     const measured = await measureFormulas({ n, seed: n, ...plan })
     const { firstProbe, packets, rounds, mostRounds, mostCopies, firstDetection, fullDetection } = measured
     const judge = (what: string, shown: string, figure: number, atMost: number) =>
