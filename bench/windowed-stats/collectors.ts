@@ -136,7 +136,8 @@ const many: Workload = {
       DD_MAP,
       ddSketch,
       (sketch, values) => {
-        for (const value of values as readonly number[]) sketch.accept(value)
+        const list = values as readonly number[]
+        for (let i = 0; i < list.length; i++) sketch.accept(list[i] as number)
       },
       oneSample,
       renewArray,

@@ -159,17 +159,20 @@ export class ExponentialSketch implements QuantileSketch {
   }
 
   addAll(samples: readonly number[]): void {
+    // By index: an iterator would put each number into an object of its own.
+    const { length } = samples
     let [sum, min, max] = [this.#sum, this.#min, this.#max]
-    for (const sample of samples) {
+    for (let i = 0; i < length; i++) {
+      const sample: unknown = samples[i]
       checkSample(sample)
       const value = sample + 0
       sum = addToSum(sum, value)
       if (value < min) min = value
       if (value > max) max = value
     }
-    const count = this.#count + samples.length
+    const count = this.#count + length
     if (count > MAX_NARROW_TOTAL) this.#buckets.widen()
-    for (const sample of samples) this.#place(sample, 1)
+    for (let i = 0; i < length; i++) this.#place(samples[i] ?? 0, 1)
     this.#count = count
     this.#sum = sum
     this.#min = min

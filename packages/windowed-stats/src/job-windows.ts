@@ -18,6 +18,8 @@ export interface OpenWindow {
 export interface WorkflowWindows {
   readonly workflowId: string
   readonly open: Map<number, OpenWindow>
+  /** The one of `open` that was asked for last: most records are of the same window as the one before. */
+  latest: OpenWindow | undefined
   /** Corrections of closed windows, by window index. */
   readonly late: Map<number, WindowAccumulator>
   /** Closed and not taken, in order of closing. */
@@ -32,6 +34,8 @@ export interface SourceRecord {
   /** The smallest arrival - atMs. */
   delayMs: number
   readonly sequence: SequenceWindow
+  /** Serial number of the window that its last record went into, so that it is noted there but once. */
+  lastSerial: number
 }
 
 export class JobWindows {
@@ -62,14 +66,15 @@ export class JobWindows {
   workflow(workflowId: string): WorkflowWindows {
     let workflow = this.workflows.get(workflowId)
     if (workflow === undefined) {
-      workflow = { workflowId, open: new Map(), late: new Map(), pending: [], sources: new Map() }
+      workflow = { workflowId, open: new Map(), latest: undefined, late: new Map(), pending: [], sources: new Map() }
       this.workflows.set(workflowId, workflow)
     }
     return workflow
   }
 
   addSource(workflow: WorkflowWindows, source: string, dedupWindow: number): SourceRecord {
-    const record = { records: 0, duplicates: 0, late: 0, delayMs: Infinity, sequence: new SequenceWindow(dedupWindow) }
+    const sequence = new SequenceWindow(dedupWindow)
+    const record = { records: 0, duplicates: 0, late: 0, delayMs: Infinity, sequence, lastSerial: 0 }
     workflow.sources.set(source, record)
     this.sourceCount++
     return record

@@ -54,9 +54,16 @@ function checkValues(values: NonNullable<StatsRecord['values']>, sketches: Sketc
     if (typeof value === 'number') {
       if (!isAmount(value)) throw badAmount(`values.${name}`, value)
     } else if (Array.isArray(value)) {
-      for (const sample of value as unknown[]) if (!isAmount(sample)) throw badAmount(`values.${name}`, sample)
+      checkSamples(value, name)
     } else if (!sketches.isSketch(value))
       throw invalid(`values.${name}`, 'a number, a list of numbers or a sketch', value)
+  }
+}
+
+/** By index: an iterator would put each number into an object of its own. */
+function checkSamples(samples: readonly unknown[], name: string): void {
+  for (let i = 0; i < samples.length; i++) {
+    if (!isAmount(samples[i])) throw badAmount(`values.${name}`, samples[i])
   }
 }
 

@@ -18,6 +18,11 @@ export interface WindowPlace {
   readonly endMs: number
 }
 
+/** An object, so that a count that is known costs one look-up. */
+interface Sum {
+  amount: number
+}
+
 interface LatestGauge {
   atMs: number
   value: number
@@ -25,16 +30,19 @@ interface LatestGauge {
 
 export class WindowAccumulator {
   readonly place: WindowPlace
+  /** Another one for each, from 1. */
+  readonly serial: number
   readonly #factory: SketchFactory
-  readonly #counts = new Map<string, number>()
+  readonly #counts = new Map<string, Sum>()
   readonly #values = new Map<string, QuantileSketch>()
   readonly #sources = new Set<string>()
   /** By name, then by source; made when the first gauge comes. */
   #gauges: Map<string, Map<string, LatestGauge>> | undefined
   #records = 0
 
-  constructor(place: WindowPlace, factory: SketchFactory) {
+  constructor(place: WindowPlace, serial: number, factory: SketchFactory) {
     this.place = place
+    this.serial = serial
     this.#factory = factory
   }
 
@@ -42,10 +50,14 @@ export class WindowAccumulator {
   add(record: StatsRecord, records: number): void {
     const { source, atMs, counts, gauges, values } = record
     this.#records = addRecords(this.#records, records)
-    this.#sources.add(source)
-    for (const name in counts) this.#counts.set(name, addAmounts(this.#counts.get(name) ?? 0, counts[name] ?? 0))
+    for (const name in counts) this.#addCount(name, counts[name] ?? 0)
     for (const name in gauges) this.#setGauge(name, source, atMs, (gauges[name] ?? 0) + 0) // -0 is 0
     for (const name in values) this.#addSamples(name, values[name])
+  }
+
+  /** Call it before the first record of a source; a repetition changes nothing. */
+  addSource(source: string): void {
+    this.#sources.add(source)
   }
 
   /** What was gathered. The accumulator must not be used any more: its sketches are the result's. */
@@ -55,15 +67,17 @@ export class WindowAccumulator {
       cause,
       records: this.#records,
       sources: [...this.#sources].sort(),
-      counts: plainRecord(this.#counts),
-      gauges: plainRecord(
-        Array.from(
-          this.#gauges ?? new Map<string, Map<string, LatestGauge>>(),
-          ([name, latest]) => [name, gaugeOf(latest)] as const,
-        ),
-      ),
+      counts: mapRecord(this.#counts, ({ amount }) => amount),
+      gauges: this.#gauges === undefined ? NO_GAUGES : mapRecord(this.#gauges, gaugeOf),
       values: plainRecord(this.#values),
     })
+  }
+
+  #addCount(name: string, amount: number): void {
+    const sum = this.#counts.get(name)
+    if (sum === undefined)
+      this.#counts.set(name, { amount: amount + 0 }) // -0 is 0
+    else sum.amount = addAmounts(sum.amount, amount)
   }
 
   #setGauge(name: string, source: string, atMs: number, value: number): void {
@@ -84,8 +98,15 @@ export class WindowAccumulator {
     if (sketch === undefined) this.#values.set(name, (sketch = this.#factory.create()))
     if (typeof samples === 'number') sketch.add(samples)
     else if ('kind' in samples) sketch.merge(samples)
+    else if (sketch.addAll !== undefined) sketch.addAll(samples)
     else for (const sample of samples) sketch.add(sample)
   }
+}
+
+const NO_GAUGES: Readonly<Record<string, GaugeResult>> = Object.freeze(plainRecord<GaugeResult>([]))
+
+function mapRecord<T, U>(map: ReadonlyMap<string, T>, of: (value: T) => U): Record<string, U> {
+  return plainRecord(Array.from(map, ([name, value]) => [name, of(value)] as const))
 }
 
 function gaugeOf(latest: ReadonlyMap<string, LatestGauge>): GaugeResult {

@@ -145,6 +145,7 @@ export class WindowedStats {
   /** Open windows by index: those that close together. */
   readonly #open = new Map<number, Set<OpenWindow>>()
   #openCount = 0
+  #serial = 0
   #oldestIndex = Infinity
   readonly #records: Record<RecordOutcome, number> = {
     counted: 0,
@@ -276,9 +277,9 @@ export class WindowedStats {
     const { jobId, atMs, seq } = record
     const now = this.#clock.wallNow()
     this.#closeDue(now)
-    if (this.#finished.has(jobId, this.#clock.now())) return this.#refuse(record, 'finished')
-
     const job = this.#jobs.get(jobId)
+    if (job === undefined && this.#finished.has(jobId, this.#clock.now())) return this.#refuse(record, 'finished')
+
     const workflow = job?.workflows.get(record.workflowId)
     const known = workflow?.sources.get(record.source)
     if (known !== undefined && seq !== undefined && known.sequence.isRepeat(seq)) {
@@ -291,34 +292,41 @@ export class WindowedStats {
     const index = Math.floor(atMs / windowMs) + 0 // -0 is 0
     const lateMs = now - ((index + 1) * windowMs + driftToleranceMs)
     if (lateMs > allowedLatenessMs) return this.#refuse(record, 'expired', { byMs: lateMs })
-    const limit = this.#exceeded(job, known !== undefined, record)
+    const fresh = newNames(job?.names, record)
+    const limit = this.#exceeded(job, known !== undefined, fresh?.size ?? 0)
     if (limit !== undefined) return this.#refuse(record, 'limited', { limit })
 
-    const outcome = lateMs >= 0 ? 'late' : 'counted'
+    const isLate = lateMs >= 0
     const into = job ?? this.#addJob(jobId)
     const of = workflow ?? into.workflow(record.workflowId)
     const source = known ?? into.addSource(of, record.source, this.#settings.dedupWindow)
-    addNames(into.names, record)
-    const accumulator = outcome === 'late' ? this.#correction(into, of, index) : this.#openWindow(into, of, index)
+    if (fresh !== undefined) for (const name of fresh) into.names.add(name)
+    const accumulator = isLate ? this.#correction(into, of, index) : this.#openWindow(into, of, index)
+    if (source.lastSerial !== accumulator.serial) {
+      source.lastSerial = accumulator.serial
+      accumulator.addSource(record.source)
+    }
     accumulator.add(record, records)
     if (seq !== undefined) source.sequence.mark(seq)
     source.records += records
-    source.delayMs = Math.min(source.delayMs, now - atMs)
-    if (outcome === 'late') {
-      into.boundCorrections(of)
-      source.late += records
-      this.#maxLateMs = Math.max(this.#maxLateMs, lateMs)
-    } else this.#evictExcess()
-    this.#records[outcome]++
-    return outcome
+    if (now - atMs < source.delayMs) source.delayMs = now - atMs
+    if (!isLate) {
+      this.#evictExcess()
+      this.#records.counted++
+      return 'counted'
+    }
+    into.boundCorrections(of)
+    source.late += records
+    this.#maxLateMs = Math.max(this.#maxLateMs, lateMs)
+    this.#records.late++
+    return 'late'
   }
 
-  #exceeded(job: JobWindows | undefined, knownSource: boolean, record: StatsRecord): Limit | undefined {
+  #exceeded(job: JobWindows | undefined, knownSource: boolean, freshNames: number): Limit | undefined {
     const { maxJobs, maxSourcesPerJob, maxNamesPerJob } = this.#settings
     if (job === undefined && this.#jobs.size >= maxJobs) return 'maxJobs'
     if (!knownSource && (job?.sourceCount ?? 0) >= maxSourcesPerJob) return 'maxSourcesPerJob'
-    const fresh = newNames(job?.names, record)
-    if (fresh > 0 && (job?.names.size ?? 0) + fresh > maxNamesPerJob) return 'maxNamesPerJob'
+    if (freshNames > 0 && (job?.names.size ?? 0) + freshNames > maxNamesPerJob) return 'maxNamesPerJob'
     return undefined
   }
 
@@ -354,9 +362,14 @@ export class WindowedStats {
   }
 
   #openWindow(job: JobWindows, workflow: WorkflowWindows, index: number): WindowAccumulator {
+    if (workflow.latest?.index === index) return workflow.latest.accumulator
     const known = workflow.open.get(index)
-    if (known !== undefined) return known.accumulator
+    if (known !== undefined) {
+      workflow.latest = known
+      return known.accumulator
+    }
     const window: OpenWindow = { job, workflow, index, accumulator: this.#accumulator(job, workflow, index) }
+    workflow.latest = window
     workflow.open.set(index, window)
     const together = this.#open.get(index)
     if (together === undefined) this.#open.set(index, new Set([window]))
@@ -369,7 +382,7 @@ export class WindowedStats {
   #accumulator({ jobId }: JobWindows, { workflowId }: WorkflowWindows, index: number): WindowAccumulator {
     const { windowMs, sketch } = this.#settings
     const place = { jobId, workflowId, startMs: index * windowMs, endMs: (index + 1) * windowMs }
-    return new WindowAccumulator(place, sketch)
+    return new WindowAccumulator(place, ++this.#serial, sketch)
   }
 
   #closeDue(now: number): void {
@@ -396,6 +409,7 @@ export class WindowedStats {
 
   /** Takes the window from among the open ones. */
   #seal({ workflow, index, accumulator }: OpenWindow, cause: WindowCause): WindowResult {
+    if (workflow.latest?.index === index) workflow.latest = undefined
     const window = workflow.open.get(index)
     const together = this.#open.get(index)
     if (window !== undefined && together !== undefined) {
@@ -411,18 +425,14 @@ export class WindowedStats {
   }
 }
 
-function newNames(known: ReadonlySet<string> | undefined, { counts, gauges, values }: StatsRecord): number {
+/** Those that the job has not had yet; made when there is one. */
+function newNames(known: ReadonlySet<string> | undefined, record: StatsRecord): Set<string> | undefined {
+  const { counts, gauges, values } = record
   let fresh: Set<string> | undefined
-  for (const names of [counts, gauges, values]) {
-    for (const name in names) if (known?.has(name) !== true) (fresh ??= new Set()).add(name)
-  }
-  return fresh?.size ?? 0
-}
-
-function addNames(known: Set<string>, { counts, gauges, values }: StatsRecord): void {
-  for (const name in counts) known.add(name)
-  for (const name in gauges) known.add(name)
-  for (const name in values) known.add(name)
+  for (const name in counts) if (known?.has(name) !== true) (fresh ??= new Set()).add(name)
+  for (const name in gauges) if (known?.has(name) !== true) (fresh ??= new Set()).add(name)
+  for (const name in values) if (known?.has(name) !== true) (fresh ??= new Set()).add(name)
+  return fresh
 }
 
 function missingOf(job: JobWindows): number {
