@@ -124,6 +124,8 @@ export function blendResourceRisk(
   pressure: ResourcePressure,
   weights: ResourceRiskWeights = {},
 ): number {
+  if (typeof pressure !== 'object' || pressure === null)
+    throw new HsError('INVALID_ARGUMENT', `blendResourceRisk: expected pressures, found ${String(pressure)}`)
   const { cpu, cpuConfidence = 1, memory, memoryConfidence = 1 } = pressure
   const { cpuWeight = 0.7, memoryWeight = 0.4, blend = 0.4 } = weights
   checkRange('score', score, Number.MAX_VALUE)

@@ -19,6 +19,8 @@ const MAX_COUNT = 0xffff_ffff
 
 /** @throws HsError `'INVALID_ARGUMENT'`: a field is negative or does not fit, or the percentiles fall. */
 export function encodeSloSummary(summary: SloSummary): Uint8Array {
+  if (typeof summary !== 'object' || summary === null)
+    throw new HsError('INVALID_ARGUMENT', `An SLO summary: expected an object, found ${String(summary)}`)
   const { p50, p95, p99, score, count, atMs } = summary
   const flaw = flawOf({
     p50: Math.fround(p50),

@@ -276,6 +276,12 @@ describe('SLO summary on the wire (WSTAT-30)', () => {
     )
   })
 
+  it.each([null, undefined, 5])('neither %s is a summary, nor are they pressures', (nothing) => {
+    const invalid = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as unknown
+    expect(() => encodeSloSummary(nothing as never)).toThrow(invalid as Error)
+    expect(() => blendResourceRisk(1, nothing as never)).toThrow(invalid as Error)
+  })
+
   it('decodes any bytes or throws a DecodeError', () => {
     const good = encodeSloSummary(sample)
     for (let length = 0; length < 40; length++) {
