@@ -277,9 +277,9 @@ describe('SLO summary on the wire (WSTAT-30)', () => {
   })
 
   it.each([null, undefined, 5])('neither %s is a summary, nor are they pressures', (nothing) => {
-    const invalid = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as unknown
-    expect(() => encodeSloSummary(nothing as never)).toThrow(invalid as Error)
-    expect(() => blendResourceRisk(1, nothing as never)).toThrow(invalid as Error)
+    const invalid = expect.objectContaining({ code: 'INVALID_ARGUMENT' }) as Error
+    expect(() => encodeSloSummary(nothing as never)).toThrow(invalid)
+    expect(() => blendResourceRisk(1, nothing as never)).toThrow(invalid)
   })
 
   it('decodes any bytes or throws a DecodeError', () => {
