@@ -1,10 +1,10 @@
 /**
  * Counts by bucket index over the occupied range only, whatever the range's place among all integers.
- * Grows by half of what it holds at the end where it is needed, so that extremes that come one by one cost little;
+ * Doubles at the end where it must grow, so that extremes that come one by one cost little;
  * four bytes a bucket, or eight once all counts together no longer fit into four.
  */
 
-const FIRST_CAPACITY = 64
+const FIRST_CAPACITY = 128
 /** What all counts together may be until they are widened. */
 export const MAX_NARROW_TOTAL = 0xffff_ffff
 
@@ -125,7 +125,7 @@ export class BucketCounts {
 
   #grow(low: number, high: number): void {
     const counts = this.#counts
-    const spare = Math.max(FIRST_CAPACITY / 2, this.span >> 1)
+    const spare = Math.max(FIRST_CAPACITY / 2, this.span)
     const start = low < this.#start ? low - spare : this.#start
     const end = high >= this.#start + counts.length ? high + spare : this.#start + counts.length - 1
     this.#counts = zeros(counts, end - start + 1)
