@@ -12,6 +12,7 @@ describe('backoffDelay (RB-5)', () => {
     [{ jitter: 'none', attempt: 3, factor: 3 }, 0, 900],
     [{ jitter: 'none', attempt: 3, factor: 1 }, 0, 100],
     [{ jitter: 'none', attempt: 5 }, 0, 1_000],
+    [{ jitter: 'none', baseMs: 0, attempt: 5_000 }, 0, 0],
     [{ jitter: 'full' }, 0, 0],
     [{ jitter: 'full' }, 0.5, 50],
     [{ jitter: 'full', attempt: 2 }, 0.25, 50],

@@ -96,8 +96,11 @@ describe('RetryBudget (RB-16)', () => {
     const budget = new RetryBudget({ ratio: 1, minPerSecond: 0, ttlMs: 1_000, clock: stepping })
     now = 5_500
     budget.deposit()
-    now = 3_000
+    now = 5_450
     budget.deposit()
+    now = 3_000
+    expect(budget.snapshot().balance).toBe(2)
+    now = 6_450
     expect(budget.snapshot().balance).toBe(2)
     now = 6_600
     expect(budget.snapshot().balance).toBe(0)

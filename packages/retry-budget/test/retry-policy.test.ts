@@ -231,6 +231,11 @@ describe('Delays (RB-5..8)', () => {
     )
   })
 
+  it('does not take the wish of a server for a backoff that grows', () => {
+    const options = { jitter: 'decorrelated', random: loaded(0.5), throttledBaseMs: 100 } as const
+    expect(delays(options, throttled(5_000), throttled(0))).toEqual([5_200, 350])
+  })
+
   it('ends the run at once when the server asks for more than maxRetryAfterMs', async () => {
     const week = new Response(null, { status: 503, headers: { 'retry-after': '604800' } })
     expect(await failure(make().run(failing(week)))).toMatchObject({ code: 'RETRY_AFTER_TOO_LONG', attempts: 1 })
@@ -557,6 +562,37 @@ describe('Abort (RB-12)', () => {
     const policy = make()
     await expect(policy.run(fn, { signal: caller.signal })).rejects.toBe(reason)
     expect(policy.snapshot()).toMatchObject({ successes: 0, giveUps: { aborted: 1 } })
+  })
+
+  it('rejects when the attempt aborts it and never looks at its signal, succeed or fail', async () => {
+    const lost = transient()
+    const outcomes = [async () => 'done', async () => Promise.reject(lost)]
+    for (const outcome of outcomes) {
+      caller = new AbortController()
+      const fn = () => {
+        caller.abort(reason)
+        return outcome()
+      }
+      await expect(make().run<unknown>(fn, { signal: caller.signal })).rejects.toBe(reason)
+    }
+  })
+
+  it('is no failure to repeat, in a later attempt either, whatever the reason looks like', async () => {
+    const retryable = transient('the reason')
+    const fn = async ({ attempt }: AttemptContext) => {
+      starts.push(clock.now())
+      if (attempt === 1) throw transient()
+      await clock.sleep(1_000)
+    }
+    const events: RetryEvent[] = []
+    const policy = make({ maxAttempts: 9, onRetry: (event) => events.push(event) })
+    const outcome = expect(policy.run(fn, { signal: caller.signal })).rejects.toBe(retryable)
+    await clock.advanceAsync(150)
+    caller.abort(retryable)
+    await outcome
+    await clock.advanceAsync(5_000)
+    expect([starts, events.length]).toEqual([[0, 100], 1])
+    expect(policy.snapshot().giveUps).toMatchObject({ aborted: 1, permanent: 0 })
   })
 
   it('rejects at once between attempts', async () => {
