@@ -8,7 +8,7 @@
 import { runtimeShape, parseOptions, type Clock, type RuntimeOptions } from '@hs/core'
 import * as z from 'zod'
 import type { Budget } from './budget.js'
-import { BUCKETS, WindowCounts } from './window-counts.js'
+import { WindowCounts } from './window-counts.js'
 
 export interface RetryBudgetOptions extends RuntimeOptions {
   /** Retries a request earns, 0 to 10. @default 0.2 */
@@ -45,21 +45,20 @@ export class BudgetSettings {
   readonly clock: Clock
   readonly ratio: number
   readonly reserve: number
-  readonly bucketMs: number
+  readonly ttlMs: number
 
   constructor(options: Required<Omit<RetryBudgetOptions, 'random' | 'logger'>>) {
     this.clock = options.clock
     this.ratio = options.ratio
     this.reserve = (options.minPerSecond * options.ttlMs) / 1_000
-    this.bucketMs = options.ttlMs / BUCKETS
+    this.ttlMs = options.ttlMs
   }
 }
 
 /** One for each service that is called. No call of it allocates. */
 export class RetryBudget implements Budget {
   readonly #settings: BudgetSettings
-  readonly #startedAtMs: number
-  readonly #window = new WindowCounts()
+  readonly #window: WindowCounts
   #deposits = 0
   #withdrawals = 0
   #refusals = 0
@@ -71,7 +70,7 @@ export class RetryBudget implements Budget {
   constructor(options?: RetryBudgetOptions | BudgetSettings) {
     this.#settings =
       options instanceof BudgetSettings ? options : new BudgetSettings(parseOptions(schema, options, 'RetryBudget'))
-    this.#startedAtMs = this.#settings.clock.now()
+    this.#window = new WindowCounts(this.#settings.clock.now(), this.#settings.ttlMs)
   }
 
   /** Records a first attempt, which earns `ratio` of a retry. */
@@ -112,8 +111,7 @@ export class RetryBudget implements Budget {
   }
 
   #moveOn(): void {
-    const { clock, bucketMs } = this.#settings
-    this.#window.moveTo(Math.floor((clock.now() - this.#startedAtMs) / bucketMs))
+    this.#window.moveTo(this.#settings.clock.now())
   }
 
   #balance(): number {

@@ -4,7 +4,7 @@
  * A run that succeeds at once makes nothing but its context and its promise, and reads no clock.
  */
 import { ErrorReporter, HsError } from '@hs/core'
-import { Attempt } from './attempt.js'
+import { Attempt, type AttemptContext } from './attempt.js'
 import { BoundedAttempt } from './bounded-attempt.js'
 import { RetryCounts, type RetryPolicySnapshot } from './retry-counts.js'
 import { RetryError } from './retry-error.js'
@@ -39,7 +39,7 @@ export class RetryPolicy {
    * it is, if that is permanent; a `RetryError`; the reason of `call.signal`.
    * @throws HsError `'INVALID_ARGUMENT'`, as a rejection, for a call that cannot be used.
    */
-  run<T>(fn: AttemptFunction<T>, call?: RetryCall): Promise<T> {
+  run<T>(fn: (context: AttemptContext) => T | PromiseLike<T>, call?: RetryCall): Promise<T> {
     try {
       if (typeof fn !== 'function') throw new HsError('INVALID_ARGUMENT', `run needs a function, found ${typeof fn}`)
       const terms = this.#termsOf(call)

@@ -4,29 +4,38 @@
  * passing of time allocates anything.
  */
 
-export const BUCKETS = 10
+const BUCKETS = 10
 
 export class WindowCounts {
+  readonly #startedAtMs: number
+  readonly #bucketMs: number
   /** Deposits, then withdrawals, by bucket; a bucket's place is its number modulo ten. */
   readonly #counts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
   /** The number of the newest bucket, from 0. */
   #newest = 0
+  #place = 0
+  #newestEndsAtMs: number
   deposits = 0
   withdrawals = 0
 
-  /** Lets go what lies ten buckets behind `bucket`. A clock that stepped back changes nothing. */
-  moveTo(bucket: number): void {
-    if (bucket > this.#newest) this.#expire(bucket)
+  constructor(nowMs: number, windowMs: number) {
+    this.#startedAtMs = nowMs
+    this.#bucketMs = windowMs / BUCKETS
+    this.#newestEndsAtMs = nowMs + this.#bucketMs
+  }
+
+  /** Lets go what lies ten buckets behind. A clock that stepped back changes nothing. */
+  moveTo(nowMs: number): void {
+    if (nowMs >= this.#newestEndsAtMs) this.#expire(Math.floor((nowMs - this.#startedAtMs) / this.#bucketMs))
   }
 
   deposit(): void {
-    const place = this.#newest % BUCKETS
-    this.#counts[place] = (this.#counts[place] as number) + 1
+    this.#counts[this.#place] = (this.#counts[this.#place] as number) + 1
     this.deposits++
   }
 
   withdraw(): void {
-    const place = (this.#newest % BUCKETS) + BUCKETS
+    const place = this.#place + BUCKETS
     this.#counts[place] = (this.#counts[place] as number) + 1
     this.withdrawals++
   }
@@ -36,6 +45,8 @@ export class WindowCounts {
     const steps = Math.min(BUCKETS, bucket - this.#newest)
     for (let step = 0; step < steps; step++) this.#clear((bucket - step) % BUCKETS)
     this.#newest = bucket
+    this.#place = bucket % BUCKETS
+    this.#newestEndsAtMs = this.#startedAtMs + (bucket + 1) * this.#bucketMs
   }
 
   #clear(place: number): void {
