@@ -34,7 +34,8 @@ export class WindowAccumulator {
   readonly serial: number
   readonly #factory: SketchFactory
   readonly #counts = new Map<string, Sum>()
-  readonly #values = new Map<string, QuantileSketch>()
+  /** Made when the first sample comes. */
+  #values: Map<string, QuantileSketch> | undefined
   readonly #sources = new Set<string>()
   /** By name, then by source; made when the first gauge comes. */
   #gauges: Map<string, Map<string, LatestGauge>> | undefined
@@ -68,8 +69,8 @@ export class WindowAccumulator {
       records: this.#records,
       sources: [...this.#sources].sort(),
       counts: mapRecord(this.#counts, ({ amount }) => amount),
-      gauges: this.#gauges === undefined ? NO_GAUGES : mapRecord(this.#gauges, gaugeOf),
-      values: plainRecord(this.#values),
+      gauges: mapRecord(this.#gauges, gaugeOf),
+      values: mapRecord(this.#values, (sketch) => sketch),
     })
   }
 
@@ -94,6 +95,7 @@ export class WindowAccumulator {
 
   #addSamples(name: string, samples: number | readonly number[] | QuantileSketch | undefined): void {
     if (samples === undefined) return
+    this.#values ??= new Map()
     let sketch = this.#values.get(name)
     if (sketch === undefined) this.#values.set(name, (sketch = this.#factory.create()))
     if (typeof samples === 'number') sketch.add(samples)
@@ -103,10 +105,14 @@ export class WindowAccumulator {
   }
 }
 
-const NO_GAUGES: Readonly<Record<string, GaugeResult>> = Object.freeze(plainRecord<GaugeResult>([]))
+/** Shared by all windows that have nothing of a sort. */
+const NOTHING: Readonly<Record<string, never>> = Object.freeze(plainRecord<never>([]))
 
-function mapRecord<T, U>(map: ReadonlyMap<string, T>, of: (value: T) => U): Record<string, U> {
-  return plainRecord(Array.from(map, ([name, value]) => [name, of(value)] as const))
+function mapRecord<T, U>(map: ReadonlyMap<string, T> | undefined, of: (value: T) => U): Readonly<Record<string, U>> {
+  if (map === undefined || map.size === 0) return NOTHING
+  const record = plainRecord<U>([])
+  for (const [name, value] of map) record[name] = of(value)
+  return record
 }
 
 function gaugeOf(latest: ReadonlyMap<string, LatestGauge>): GaugeResult {
