@@ -4,7 +4,7 @@
  */
 import type { Centroid } from 'tdigest'
 
-export const MAX_BATCH = 256
+const MAX_BATCH = 256
 const FIRST_BATCH = 16
 
 export class SampleBatch {
