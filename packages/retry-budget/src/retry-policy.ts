@@ -8,8 +8,8 @@ import { Attempt, type AttemptContext } from './attempt.js'
 import { BoundedAttempt } from './bounded-attempt.js'
 import { RetryCounts, type RetryPolicySnapshot } from './retry-counts.js'
 import { RetryError } from './retry-error.js'
-import { parseRetryOptions, type RetryEvent, type RetryOptions, type RetrySettings } from './retry-options.js'
-import { RetryRun, type AttemptFunction } from './retry-run.js'
+import { parseRetryOptions, type RetryOptions, type RetrySettings } from './retry-options.js'
+import { RetryRun, type AttemptFunction, type RetryRunOwner } from './retry-run.js'
 import { RetryDecisions, type RetryDecision, type RetrySession } from './retry-session.js'
 import { checkCall, hasOwnTerms, termsOf, type RetryCall, type RetryTerms } from './retry-terms.js'
 
@@ -20,24 +20,30 @@ const oneTurn = /* @__PURE__ */ Promise.resolve()
 export class RetryPolicy {
   readonly #settings: RetrySettings
   readonly #reporter: ErrorReporter
-  readonly #onRetry: ((event: RetryEvent) => void) | undefined
   /** The terms of a call that brings none, where they are the same for every run. */
   readonly #standing: RetryTerms | undefined
   readonly #counts = new RetryCounts()
+  readonly #owner: RetryRunOwner
   /**
-   * An attempt that lives as long as the policy. With none alive at a garbage collection V8 forgets what attempts look
-   * like, and throws away the code that it has optimised for them: runs were half as fast after each.
+   * One of each that live as long as the policy. With none alive at a garbage collection V8 forgets what an attempt
+   * looks like, and throws away the code that it has optimised for them: runs were half as fast after each.
    */
-  readonly #specimen: BoundedAttempt<never>
+  readonly #specimens: readonly object[]
 
   /** @throws ConfigError */
   constructor(options?: RetryOptions) {
     this.#settings = parseRetryOptions(options)
     const { clock, random, logger, onRetry, maxElapsedMs } = this.#settings
     this.#reporter = new ErrorReporter({ clock, random, logger })
-    this.#onRetry = onRetry && this.#reporter.guard('RetryPolicy.onRetry', onRetry)
     this.#standing = maxElapsedMs === Infinity ? termsOf(this.#settings, {}) : undefined
-    this.#specimen = new BoundedAttempt(0, termsOf(this.#settings, {}), undefined)
+    const guarded = onRetry && this.#reporter.guard('RetryPolicy.onRetry', onRetry)
+    this.#owner = { settings: this.#settings, counts: this.#counts, onRetry: guarded }
+    const terms = termsOf(this.#settings, {})
+    this.#specimens = [
+      new BoundedAttempt(0, terms, undefined),
+      new RetryDecisions(this.#settings, terms),
+      new RetryRun(this.#owner, () => {}, terms, undefined),
+    ]
   }
 
   /**
@@ -145,8 +151,7 @@ export class RetryPolicy {
     first: Attempt,
     error: unknown,
   ): Promise<T> {
-    const owner = { settings: this.#settings, counts: this.#counts, onRetry: this.#onRetry }
-    return new RetryRun(owner, fn, terms, signal).goOn(first, error)
+    return new RetryRun(this.#owner, fn, terms, signal).goOn(first, error)
   }
 
   #decide(decisions: RetryDecisions, error: unknown): RetryDecision {
