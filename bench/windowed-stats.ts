@@ -24,7 +24,7 @@ if (contests.length + chosen.length === 0) throw new Error(`nothing has "${flags
 console.log('peers: tdigest 0.1.3, @datadog/sketches-js 2.1.1 (1 %), hdr-histogram-js 3.0.1 (2 digits)')
 if (contests.length > 0) await runBench('@hs/windowed-stats', contests)
 const report = new Report(flags.smoke !== true)
-for (const section of chosen) section.run(report)
+for (const section of chosen) await section.run(report)
 
 if (flags.json !== undefined) {
   const measured = contests.length > 0 ? (JSON.parse(readFileSync(flags.json, 'utf8')) as object) : {}

@@ -5,10 +5,11 @@ import { heapOf, heapOfSketch } from '../quantiles/heap.js'
 import { ddSketch, exponential, filled, hdr2, npmTDigest, tdigest, type Kind } from '../quantiles/sketches.js'
 import { stream } from '../quantiles/streams.js'
 import { printTable, type Report } from '../swim/report.js'
+import { twoProcesses } from './two-processes.js'
 
 export interface Section {
   readonly name: string
-  run(report: Report): void
+  run(report: Report): void | Promise<void>
 }
 
 export function sections(smoke: boolean): readonly Section[] {
@@ -17,6 +18,7 @@ export function sections(smoke: boolean): readonly Section[] {
     { name: 'heap: bytes of a sketch', run: heap },
     { name: 'pushNow: 100 jobs with news', run: (report) => rounds(report, smoke ? 500 : 10_000, smoke ? 5 : 200) },
     { name: 'memory: jobs with open windows', run: () => memory(smoke ? 200 : 10_000) },
+    { name: 'two processes', run: (report) => twoProcesses(report, smoke ? 1_000 : 100_000, smoke ? 1 : 5) },
   ]
 }
 
