@@ -6,6 +6,7 @@ import { EventRing } from './event-ring.js'
 import { JobRate } from './job-rate.js'
 import type { JobTarget } from './job-target.js'
 import type { JobProgress } from './job-types.js'
+import { NO_WORKFLOWS } from './no-workflows.js'
 import type { Submission } from './wire/client-gate.js'
 import type { JobOwner } from './wire/fields.js'
 import type { Assignment } from './wire/gate-manager.js'
@@ -97,17 +98,7 @@ export class GateJob {
   progress(nowMs: number): JobProgress {
     const { jobId, status, fraction, datacenters } = this.global.snapshot()
     const each = this.submission.workflows.length
-    const counts = {
-      total: 0,
-      waiting: 0,
-      queued: 0,
-      running: 0,
-      completed: 0,
-      failed: 0,
-      timedOut: 0,
-      cancelled: 0,
-      skipped: 0,
-    }
+    const counts = { ...NO_WORKFLOWS }
     const shown: Record<string, { status: JobProgress['status']; fraction: number }> = {}
     for (const [name, target] of this.targets) {
       const known = target.final === null ? target.snapshot?.workflows : countsOf(target.final)

@@ -19,6 +19,7 @@ import { resultCodec, resultFromWire } from './job-result.js'
 import type { JobProgress, JobResult } from './job-types.js'
 import { Latest } from './latest.js'
 import { NodeError, refusalError } from './node-errors.js'
+import { NO_WORKFLOWS } from './no-workflows.js'
 import type { NodeTiming } from './timing.js'
 import { jobCancel, jobWatch, windowCodec, type JobEvent } from './wire/client-gate.js'
 import type { JobOwner } from './wire/fields.js'
@@ -256,16 +257,13 @@ export class JobHandle {
 }
 
 function nothingKnown(jobId: string): JobProgress {
-  const workflows = {
-    total: 0,
-    waiting: 0,
-    queued: 0,
-    running: 0,
-    completed: 0,
-    failed: 0,
-    timedOut: 0,
-    cancelled: 0,
-    skipped: 0,
-  }
-  return Object.freeze({ jobId, status: 'pending', fraction: 0, sequence: 0, rate: 0, workflows, datacenters: {} })
+  return Object.freeze({
+    jobId,
+    status: 'pending',
+    fraction: 0,
+    sequence: 0,
+    rate: 0,
+    workflows: NO_WORKFLOWS,
+    datacenters: {},
+  })
 }

@@ -2,18 +2,7 @@ import { VirtualClock } from '@hs/core/testing'
 import { GlobalJob } from '@hs/jobs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { GateJob } from '../src/gate-job.js'
-
-const NO_WORKFLOWS = {
-  total: 0,
-  waiting: 0,
-  queued: 0,
-  running: 0,
-  completed: 0,
-  failed: 0,
-  timedOut: 0,
-  cancelled: 0,
-  skipped: 0,
-}
+import { NO_WORKFLOWS } from '../src/no-workflows.js'
 
 describe('what a gate adds up of a job (NODES-19)', () => {
   let job: GateJob
