@@ -1,10 +1,11 @@
 /** The parts of `bench/swim.ts` that are no contest of operations per second: each measures, prints and judges. */
+import { setTimeout as wait } from 'node:timers/promises'
 import { constantLoad } from './constant-load.js'
 import { copiesBound, FIRST_PROBE_BOUND, measureFormulas, PACKETS_BOUND, roundsBound, type Mean } from './formulas.js'
 import { memoryPerMember } from './memory.js'
 import { isNpmSwimHere } from './npm-swim.js'
 import { printTable, type Report } from './report.js'
-import { goVersions, memberlist, memberlistMissing, nodeMembers, type AtRest } from './udp.js'
+import { goVersions, memberlist, memberlistMissing, nodeMembers, type AtRest, type UdpPlan } from './udp.js'
 import { wholeCluster } from './whole-cluster.js'
 
 export interface Section {
@@ -139,20 +140,27 @@ async function udp(report: Report, smoke: boolean): Promise<void> {
     ? { members: 5, warmS: 0.1, windows: 1, windowS: 0.2, quietS: 0.1 }
     : { members: 100, warmS: 8, windows: 7, windowS: 5, quietS: 45 }
   const figures = new Map<string, AtRest>()
-  // One after the other: they would take each other's processor, and time out.
-  const add = async (key: string, measuring: Promise<AtRest>) => figures.set(key, await measuring)
-  await add('floor 200', nodeMembers('floor', 200, plan))
-  await add('ours 200', nodeMembers('ours', 200, plan))
-  if (await isNpmSwimHere()) await add('peer 200', nodeMembers('peer', 200, plan))
+  const npmSwim = await isNpmSwimHere()
+  const hasty: Contender[] = [
+    ['floor 200', (own) => nodeMembers('floor', 200, own)],
+    ['ours 200', (own) => nodeMembers('ours', 200, own)],
+    ...(npmSwim ? [['peer 200', (own: UdpPlan) => nodeMembers('peer', 200, own)] as const] : []),
+  ]
+  for (const [key, at] of await together(hasty, plan)) figures.set(key, at)
   if (!smoke) {
-    await add('floor', nodeMembers('floor', 1_000, plan))
-    await add('ours', nodeMembers('ours', 1_000, plan))
     const missing = memberlistMissing()
-    if (missing === undefined) await add('memberlist', memberlist(plan))
-    else console.log(`memberlist is not compared: ${missing}`)
+    if (missing !== undefined) console.log(`memberlist is not compared: ${missing}`)
+    const calm: Contender[] = [
+      ['floor', (own) => nodeMembers('floor', 1_000, own)],
+      ['ours', (own) => nodeMembers('ours', 1_000, own)],
+      ...(missing === undefined ? [['memberlist', memberlist] as const] : []),
+    ]
+    for (const [key, at] of await together(calm, plan)) figures.set(key, at)
   }
 
-  console.log(`${plan.members} members on loopback UDP at rest, a process each; the median of ${plan.windows} windows`)
+  console.log(
+    `${plan.members} members on loopback UDP at rest, a process each, all at the same time; the median of ${plan.windows} windows`,
+  )
   printTable(
     ['', 'CPU ms/member/s', 'packets/member/s'],
     [...figures.values()].map(({ name, cpuMsPerMemberSecond, packetsPerMemberSecond }) => [
@@ -168,6 +176,22 @@ async function udp(report: Report, smoke: boolean): Promise<void> {
   console.log(`  ${goVersions()}`)
   console.log(`  its heap a known member: ${go.heapPerKnownMember?.toFixed(0)} B (heap/n², n = ${plan.members})`)
   console.log(`  its comparison of views: ${go.syncBytes?.toFixed(0)} B (mean; n = ${plan.members})`)
+}
+
+type Contender = readonly [key: string, measure: (plan: UdpPlan) => Promise<AtRest>]
+
+/**
+ * They begin one after the other, because that takes a processor whole, and are measured at the same time, because what
+ * a wake-up costs on a machine that does little is another thing from minute to minute.
+ */
+async function together(contenders: readonly Contender[], plan: UdpPlan): Promise<(readonly [string, AtRest])[]> {
+  const beginS = plan.warmS + plan.quietS / 2
+  const measuring = contenders.map(async ([key, measure], i) => {
+    await wait(1_000 * beginS * i)
+    const left = contenders.length - 1 - i
+    return [key, await measure({ ...plan, quietS: plan.quietS + beginS * left })] as const
+  })
+  return Promise.all(measuring)
 }
 
 function share(report: Report, ours: AtRest | undefined, theirs: AtRest | undefined, atMost: number): void {
