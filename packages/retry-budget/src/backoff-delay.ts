@@ -45,8 +45,10 @@ function jittered(options: BackoffDelayOptions, u: number): number {
     case 'full':
       return u * ceilingMs(options)
     case 'equal': {
-      const half = ceilingMs(options) / 2
-      return half + u * half
+      const ceiling = ceilingMs(options)
+      const half = ceiling / 2
+      // Of the smallest doubles two halves may be more than the whole.
+      return Math.min(ceiling, half + u * half)
     }
     case 'decorrelated': {
       const { previousMs = baseMs } = options

@@ -50,6 +50,7 @@ describe('backoffDelay (RB-5)', () => {
           expect(delay).toBeLessThanOrEqual(highest)
         },
       ),
+      { examples: [['equal', 1, 7.4e-323, 0, 1, 0, 0.9375]] },
     )
   })
 
