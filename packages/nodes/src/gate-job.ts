@@ -116,7 +116,8 @@ export class GateJob {
   #rate(nowMs: number): number {
     const busy = [...this.#paces].filter(([, { lastNewsMs }]) => lastNewsMs > nowMs - 2 * this.#rateWindowMs)
     if (busy.length === this.#paces.size) return this.stats.totalRate
-    return busy.reduce((sum, [name]) => sum + (this.stats.datacenter(name)?.rate ?? 0), 0)
+    const rate = busy.reduce((sum, [name]) => sum + (this.stats.datacenter(name)?.rate ?? 0), 0)
+    return Math.min(rate, this.stats.totalRate)
   }
 }
 

@@ -17,11 +17,12 @@ import { resultFromWire } from './job-result.js'
 import type { JobResult } from './job-types.js'
 import { NodeLife } from './node-life.js'
 import {
+  datacenterName,
+  type NodeOptions,
   nodeShape,
   oneNetwork,
   peerAddress,
   retainOption,
-  type NodeOptions,
   type RetainOptions,
 } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
@@ -83,7 +84,7 @@ const schema = /* @__PURE__ */ (() =>
       peers: z.array(peerAddress()).max(MAX_TIER).default([]),
       clusterSize: z.int().min(1).max(MAX_TIER).optional(),
       datacenters: z
-        .record(z.string().min(1).max(128), z.array(peerAddress()).min(1))
+        .record(datacenterName(), z.array(peerAddress()).min(1))
         .refine((o) => Object.keys(o).length > 0, 'expected at least one datacenter'),
       limits: z
         .strictObject({

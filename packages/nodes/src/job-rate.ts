@@ -19,6 +19,8 @@ export class JobRate {
     if (points.length > MAX_POINTS) points.splice(1, points.length - MAX_POINTS)
     const [first] = points
     const spanMs = nowMs - (first?.atMs ?? nowMs)
-    return spanMs > 0 ? (Math.max(0, done - (first?.done ?? done)) / spanMs) * 1_000 : 0
+    if (spanMs <= 0) return 0
+    // Whatever a leader reports, a rate is finite.
+    return Math.min(Number.MAX_VALUE, (Math.max(0, done - (first?.done ?? done)) / spanMs) * 1_000)
   }
 }

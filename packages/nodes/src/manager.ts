@@ -11,11 +11,12 @@ import { ManagerCluster } from './manager-cluster.js'
 import { ManagerPeers } from './manager-peers.js'
 import { NodeLife } from './node-life.js'
 import {
+  datacenterName,
+  type NodeOptions,
   nodeShape,
   oneNetwork,
   peerAddress,
   retainOption,
-  type NodeOptions,
   type RetainOptions,
 } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
@@ -77,7 +78,7 @@ const schema = /* @__PURE__ */ (() =>
   z
     .strictObject({
       ...nodeShape(),
-      datacenter: z.string().min(1).max(128),
+      datacenter: datacenterName(),
       peers: z.array(peerAddress()).max(MAX_TIER).default([]),
       clusterSize: z.int().min(1).max(MAX_TIER).optional(),
       disk: z.custom<Disk>(isDisk, 'expected a Disk').optional(),

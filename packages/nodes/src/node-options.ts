@@ -16,6 +16,8 @@ export interface NodeOptions extends RuntimeOptions {
   timing?: TimingProfile | Partial<NodeTiming>
 }
 
+/** What begins with ~ is none to `JobStats`, which adds up over datacenters. */
+export const datacenterName = () => z.string().regex(/^[^~].{0,127}$/s, 'expected 1 to 128 characters, the first not ~')
 export const NODE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/
 
 function isAddress(text: string, allowZeroPort: boolean): boolean {

@@ -10,7 +10,7 @@ import { Execution, type AbortCode } from './execution.js'
 import { inLaterTurn } from './later-turn.js'
 import { LeaderLink, type Registration } from './leader-link.js'
 import { NodeLife } from './node-life.js'
-import { nodeShape, oneNetwork, peerAddress, type NodeOptions } from './node-options.js'
+import { datacenterName, type NodeOptions, nodeShape, oneNetwork, peerAddress } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
 import type { RpcPeer } from './rpc-peer.js'
 import { StatsStreams } from './stats-stream.js'
@@ -76,7 +76,7 @@ const schema = /* @__PURE__ */ (() =>
   z
     .strictObject({
       ...nodeShape(),
-      datacenter: z.string().min(1).max(128),
+      datacenter: datacenterName(),
       managers: z.array(peerAddress()).min(1),
       workflows: z.array(z.custom<WorkflowDefinition>(isWorkflowDefinition, 'expected what defineWorkflow returns')),
       cores: z

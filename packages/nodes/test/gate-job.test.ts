@@ -1,6 +1,7 @@
 import { VirtualClock } from '@hs/core/testing'
 import { GlobalJob } from '@hs/jobs'
 import { beforeEach, describe, expect, it } from 'vitest'
+import { datacenterName } from '../src/node-options.js'
 import { GateJob } from '../src/gate-job.js'
 import { NO_WORKFLOWS } from '../src/no-workflows.js'
 
@@ -74,5 +75,16 @@ describe('what a gate adds up of a job (NODES-19)', () => {
     sequence = 0
     report('eu', 1_500, 500, 2)
     expect(job.stats.datacenter('eu')).toMatchObject({ time: 2 ** 33 + 1 })
+  })
+
+  it('is of datacenters whose names it can hold', () => {
+    const holds = (name: string) => datacenterName().safeParse(name).success
+    for (const name of ['eu', 'a~', 'x'.repeat(128), 'zwei Wörter']) {
+      expect(holds(name)).toBe(true)
+      expect(() =>
+        job.stats.observe(name, { completed: 0, failed: 0, rate: 0, status: 'running', time: 1 }),
+      ).not.toThrow()
+    }
+    expect(['', '~eu', 'x'.repeat(129)].filter(holds)).toEqual([])
   })
 })

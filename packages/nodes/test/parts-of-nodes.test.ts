@@ -253,6 +253,12 @@ describe('the smaller parts', () => {
     expect(rate.record(400, 5_100)).toBe(0) // a new leader that has heard less
   })
 
+  it('stays finite, whatever is reported as done', () => {
+    const rate = new JobRate(1_000)
+    rate.record(0, 0)
+    expect(rate.record(Number.MAX_VALUE, 10)).toBe(Number.MAX_VALUE)
+  })
+
   it('sends an increment again under its number until it is taken, and gathers meanwhile', () => {
     const streams = new StatsStreams(new VirtualClock())
     const writer = streams.open('j', 'w')
