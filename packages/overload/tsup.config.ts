@@ -1,0 +1,4 @@
+import { defineConfig } from 'tsup'
+import { hsPackage } from '../../tsup.base'
+
+export default defineConfig(hsPackage())
