@@ -1,1 +1,2 @@
-export {}
+export type { BackpressureLevel, MessagePriority, OverloadState } from '@hs/core'
+export type { Thresholds } from './thresholds.js'
