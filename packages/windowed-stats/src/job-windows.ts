@@ -2,6 +2,7 @@
  * All that is known about the statistics of one job: per workflow its open windows, its corrections, what is closed and
  * not yet taken, and its sources. The one record of a job, so that forgetting it is one `delete`.
  */
+import { ByIndex } from './by-index.js'
 import { coalesce } from './coalesce.js'
 import { SequenceWindow } from './sequence-window.js'
 import type { WindowAccumulator } from './window-accumulator.js'
@@ -13,13 +14,13 @@ export interface OpenWindow {
   readonly workflow: WorkflowWindows
   readonly index: number
   readonly accumulator: WindowAccumulator
+  /** Its place among those that close together with it. */
+  place: number
 }
 
 export interface WorkflowWindows {
   readonly workflowId: string
-  readonly open: Map<number, OpenWindow>
-  /** The one of `open` that was asked for last: most records are of the same window as the one before. */
-  latest: OpenWindow | undefined
+  readonly open: ByIndex<OpenWindow>
   /** Corrections of closed windows, by window index. */
   readonly late: Map<number, WindowAccumulator>
   /** Closed and not taken, in order of closing. */
@@ -46,9 +47,9 @@ export class JobWindows {
   readonly #maxPending: number
   readonly #onCoalesced: () => void
   /** Workflows with corrections or pending windows. */
-  readonly #withPending = new Set<WorkflowWindows>()
+  #withPending = new Set<WorkflowWindows>()
   /** Workflows with at least two pending windows: those that can be coalesced. */
-  readonly #withSeveral = new Set<WorkflowWindows>()
+  #withSeveral = new Set<WorkflowWindows>()
   #pending = 0
   #corrections = 0
 
@@ -66,7 +67,7 @@ export class JobWindows {
   workflow(workflowId: string): WorkflowWindows {
     let workflow = this.workflows.get(workflowId)
     if (workflow === undefined) {
-      workflow = { workflowId, open: new Map(), latest: undefined, late: new Map(), pending: [], sources: new Map() }
+      workflow = { workflowId, open: new ByIndex(), late: new Map(), pending: [], sources: new Map() }
       this.workflows.set(workflowId, workflow)
     }
     return workflow
@@ -108,13 +109,15 @@ export class JobWindows {
   takePending(): readonly WindowResult[] {
     const windows = this.pending()
     for (const workflow of this.#withPending) workflow.pending = []
-    this.#withPending.clear()
-    this.#withSeveral.clear()
+    // Not cleared: the table that `clear` leaves behind keeps the next one alive, and so on.
+    this.#withPending = new Set()
+    if (this.#withSeveral.size > 0) this.#withSeveral = new Set()
     this.#pending = 0
     return windows
   }
 
   #sealCorrections(workflow: WorkflowWindows): void {
+    if (workflow.late.size === 0) return
     const corrections = [...workflow.late.values()]
     workflow.late.clear()
     this.#corrections -= corrections.length

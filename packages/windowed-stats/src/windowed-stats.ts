@@ -16,6 +16,7 @@ import {
   type RuntimeOptions,
 } from '@hs/core'
 import * as z from 'zod'
+import { ByIndex } from './by-index.js'
 import { FinishedJobs } from './finished-jobs.js'
 import { JobWindows, type OpenWindow, type WorkflowWindows } from './job-windows.js'
 import { isSketchFactory, type SketchFactory } from './quantile-sketch.js'
@@ -131,6 +132,12 @@ const schema = /* @__PURE__ */ (() =>
   }))()
 
 type Settings = z.output<typeof schema>
+/** Open windows of one index. */
+interface ClosingTogether {
+  readonly index: number
+  readonly windows: OpenWindow[]
+}
+
 type Limit = NonNullable<DroppedRecord['limit']>
 
 export class WindowedStats {
@@ -142,11 +149,9 @@ export class WindowedStats {
   readonly #finished: FinishedJobs
   /** Jobs with something to take. */
   readonly #withPending = new Set<string>()
-  /** Open windows by index: those that close together. */
-  readonly #open = new Map<number, Set<OpenWindow>>()
+  readonly #open = new ByIndex<ClosingTogether>()
   #openCount = 0
   #serial = 0
-  #oldestIndex = Infinity
   readonly #records: Record<RecordOutcome, number> = {
     counted: 0,
     late: 0,
@@ -230,9 +235,12 @@ export class WindowedStats {
     this.#finished.add(jobId, this.#clock.now())
     const job = this.#jobs.get(jobId)
     if (job === undefined) return []
-    const open = [...job.workflows.values()].flatMap((workflow) => [...workflow.open.values()])
+    const open = [...job.workflows.values()].flatMap((workflow) => workflow.open.entries)
     const windows = [...job.takePending()]
-    for (const window of open.sort((a, b) => a.index - b.index)) windows.push(this.#seal(window, 'final'))
+    for (const window of open.sort((a, b) => a.index - b.index)) {
+      this.#takeOut(window)
+      windows.push(window.accumulator.seal('final'))
+    }
     this.#missingOfFinished += missingOf(job)
     this.#jobs.delete(jobId)
     this.#withPending.delete(jobId)
@@ -362,21 +370,16 @@ export class WindowedStats {
   }
 
   #openWindow(job: JobWindows, workflow: WorkflowWindows, index: number): WindowAccumulator {
-    if (workflow.latest?.index === index) return workflow.latest.accumulator
     const known = workflow.open.get(index)
-    if (known !== undefined) {
-      workflow.latest = known
-      return known.accumulator
-    }
-    const window: OpenWindow = { job, workflow, index, accumulator: this.#accumulator(job, workflow, index) }
-    workflow.latest = window
-    workflow.open.set(index, window)
-    const together = this.#open.get(index)
-    if (together === undefined) this.#open.set(index, new Set([window]))
-    else together.add(window)
-    this.#oldestIndex = Math.min(this.#oldestIndex, index)
+    if (known !== undefined) return known.accumulator
+    let together = this.#open.get(index)
+    if (together === undefined) this.#open.add((together = { index, windows: [] }))
+    const accumulator = this.#accumulator(job, workflow, index)
+    const window: OpenWindow = { job, workflow, index, accumulator, place: together.windows.length }
+    together.windows.push(window)
+    workflow.open.add(window)
     this.#openCount++
-    return window.accumulator
+    return accumulator
   }
 
   #accumulator({ jobId }: JobWindows, { workflowId }: WorkflowWindows, index: number): WindowAccumulator {
@@ -387,41 +390,44 @@ export class WindowedStats {
 
   #closeDue(now: number): void {
     const { windowMs, driftToleranceMs } = this.#settings
-    while (now >= (this.#oldestIndex + 1) * windowMs + driftToleranceMs) {
-      for (const window of this.#open.get(this.#oldestIndex) ?? []) this.#close(window, 'closed')
+    for (;;) {
+      const due = this.#open.first
+      if (due === undefined || now < (due.index + 1) * windowMs + driftToleranceMs) return
+      this.#open.delete(due.index)
+      this.#openCount -= due.windows.length
+      for (const window of due.windows) {
+        window.workflow.open.delete(window.index)
+        this.#close(window, 'closed')
+      }
     }
   }
 
   #evictExcess(): void {
     while (this.#openCount > this.#settings.maxOpenWindows) {
-      const [oldest] = this.#open.get(this.#oldestIndex) ?? []
+      const oldest = this.#open.first?.windows[0]
       if (oldest === undefined) return
+      this.#takeOut(oldest)
       this.#close(oldest, 'evicted')
       this.#evicted++
     }
   }
 
-  #close(window: OpenWindow, cause: WindowCause): void {
-    const { job, workflow } = window
-    this.#withPending.add(job.jobId)
-    job.addPending(workflow, this.#seal(window, cause))
+  /** Takes the window from among the open ones. */
+  #takeOut({ workflow, index, place }: OpenWindow): void {
+    workflow.open.delete(index)
+    const windows = this.#open.get(index)?.windows ?? []
+    const last = windows.pop()
+    if (last !== undefined && place < windows.length) {
+      windows[place] = last
+      last.place = place
+    }
+    if (windows.length === 0) this.#open.delete(index)
+    this.#openCount--
   }
 
-  /** Takes the window from among the open ones. */
-  #seal({ workflow, index, accumulator }: OpenWindow, cause: WindowCause): WindowResult {
-    if (workflow.latest?.index === index) workflow.latest = undefined
-    const window = workflow.open.get(index)
-    const together = this.#open.get(index)
-    if (window !== undefined && together !== undefined) {
-      workflow.open.delete(index)
-      together.delete(window)
-      this.#openCount--
-      if (together.size === 0) {
-        this.#open.delete(index)
-        if (index === this.#oldestIndex) this.#oldestIndex = leastOf(this.#open.keys())
-      }
-    }
-    return accumulator.seal(cause)
+  #close({ job, workflow, accumulator }: OpenWindow, cause: WindowCause): void {
+    this.#withPending.add(job.jobId)
+    job.addPending(workflow, accumulator.seal(cause))
   }
 }
 
@@ -440,12 +446,6 @@ function missingOf(job: JobWindows): number {
   for (const { sources } of job.workflows.values())
     for (const { sequence } of sources.values()) missing += sequence.missing
   return missing
-}
-
-function leastOf(numbers: Iterable<number>): number {
-  let least = Infinity
-  for (const n of numbers) least = Math.min(least, n)
-  return least
 }
 
 function compare(a: string, b: string): number {
