@@ -179,8 +179,9 @@ export class Settling {
 }
 
 function settledResult({ key, fence, attempts, result, error }: ShardRecord, status: ShardOutcome): ShardResult {
-  const settled = { ...result, key, fence, attempt: attempts, status }
-  return Object.freeze(error === null ? settled : { ...settled, error })
+  // Not `{ ...result, key, … }`: a spread that more fields follow takes V8 microseconds.
+  const settled = Object.assign({}, result, { key, fence, attempt: attempts, status }, error && { error })
+  return Object.freeze(settled)
 }
 
 /** Failed if any is, else timed out, else cancelled, else completed. */

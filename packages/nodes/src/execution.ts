@@ -158,7 +158,7 @@ export class Execution {
   }
 
   #bounded(outcome: Outcome): Outcome {
-    const size = sizeOf({ ...outcome, key: this.key, fence: this.fence } as ShardResultWire)
+    const size = sizeOf({ key: this.key, fence: this.fence, ...outcome } as ShardResultWire)
     if (size <= MAX_RESULT_BYTES) return outcome
     const { attempt, durationMs } = outcome
     const error = {

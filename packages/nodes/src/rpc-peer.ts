@@ -46,7 +46,7 @@ export class RpcPeer {
     { timeoutMs = this.#options.timeoutMs, signal }: AskOptions = {},
   ): Promise<Answer<A>> {
     if (this.#closed) throw stoppedError(this.#options.name)
-    const body = method.request.encode({ ...request, cluster: this.#options.cluster })
+    const body = method.request.encode({ cluster: this.#options.cluster, ...request })
     const answer = await this.#rpc.request(
       to,
       method.name,
