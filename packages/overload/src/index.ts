@@ -24,3 +24,27 @@ export {
   type DestinationQueuesOptions,
   type DestinationQueuesSnapshot,
 } from './destination-queues.js'
+export type { Rate } from './gcra.js'
+export {
+  RateLimiter,
+  type RateDecision,
+  type RateLimiterOptions,
+  type RateLimiterSnapshot,
+  type RateWaitOptions,
+} from './rate-limiter.js'
+export type { WorkPermit } from './work-permit.js'
+export {
+  PriorityExecutor,
+  type ExecutorCall,
+  type PriorityExecutorOptions,
+  type PriorityExecutorSnapshot,
+} from './priority-executor.js'
+export type { ConcurrencyLimit } from './concurrency-limit.js'
+export { GradientLimit, type GradientLimitOptions, type GradientLimitSnapshot } from './gradient-limit.js'
+export {
+  Admission,
+  type AdmissionDecision,
+  type AdmissionOptions,
+  type AdmissionRequest,
+  type AdmissionSnapshot,
+} from './admission.js'
