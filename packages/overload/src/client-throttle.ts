@@ -1,10 +1,10 @@
 /**
  * At a client of a service that refuses: when most of what it sends is refused, it keeps most of it back, for refusing
  * costs the service too. It never asks anybody; what it sends and what is accepted is all it knows.
- * Guarantee: with p accepted by the service at full load, about k times that is sent. `minPerSecond` calls always pass,
- * so that a service that was away for long is found again at once.
+ * Guarantee: a service that refuses most is sent about k times what it accepts. `minPerSecond` calls always pass, so
+ * that a service that was away for long is found again within a second, and used in full again within two minutes.
  * Source: Google SRE book, chapter 21, "Handling Overload"; the constant stream of probes and the short window are ours,
- * as the book's form reopens after a total outage only by a lucky call.
+ * as the book's form reopens after a total outage only by one lucky call in a window.
  */
 import { HsError, parseOptions, runtimeShape, type Clock, type Random, type RuntimeOptions } from '@hs/core'
 import * as z from 'zod'
