@@ -10,8 +10,18 @@ export interface Dot {
   readonly element: string
   readonly replica: Replica
   counter: number
+  previous: Dot | undefined
   next: Dot | undefined
 }
+
+/** An element with more dots than it is quick to go through. */
+interface Wide {
+  readonly byReplica: Map<Replica, Dot>
+  last: Dot
+}
+
+/** So many dots of an element are gone through one by one; beyond, hostile data would cost the square of its size. */
+const MAX_CHAIN = 16
 
 /** What is known of the dots of one replica. */
 export interface Replica {
@@ -29,6 +39,8 @@ export class OrSetState {
   readonly elements = new Map<string, Dot>()
   readonly replicas: Replica[] = []
   #byId: Map<string, Replica> | undefined
+  /** The elements with more than `MAX_CHAIN` dots, and those that once had as many. */
+  #wide: Map<string, Wide> | undefined
   #indexed = false
 
   find(id: string): Replica | undefined {
@@ -44,6 +56,11 @@ export class OrSetState {
 
   /** Whether the replica of that id gave the element that dot. */
   has(element: string, id: string, counter: number): boolean {
+    const wide = this.#wide?.get(element)
+    if (wide !== undefined) {
+      const replica = this.find(id)
+      return replica !== undefined && wide.byReplica.get(replica)?.counter === counter
+    }
     for (let dot = this.elements.get(element); dot !== undefined; dot = dot.next) {
       if (dot.counter === counter && dot.replica.id === id) return true
     }
@@ -52,17 +69,22 @@ export class OrSetState {
 
   /** The element's dot of a replica becomes this one, if it is newer. Returns the dot that lost, 0 if there was none. */
   put(element: string, replica: Replica, counter: number): number {
-    let dot = this.elements.get(element)
-    let last: Dot | undefined
+    const wide = this.#wide?.get(element)
+    let dot = wide === undefined ? this.elements.get(element) : wide.byReplica.get(replica)
+    let last = wide?.last
+    let passed = 0
     while (dot !== undefined && dot.replica !== replica) {
       last = dot
       dot = dot.next
+      passed++
     }
     if (dot === undefined) {
-      const created: Dot = { element, replica, counter, next: undefined }
+      const created: Dot = { element, replica, counter, previous: last, next: undefined }
       if (last === undefined) this.elements.set(element, created)
       else last.next = created
       replica.dots?.set(counter, created)
+      if (wide !== undefined) widen(wide, created)
+      else if (passed === MAX_CHAIN) this.#widen(element, created)
       return 0
     }
     if (counter <= dot.counter) return counter
@@ -77,16 +99,25 @@ export class OrSetState {
 
   /** Takes one dot from its element, and the element from the set with its last dot. */
   drop(dot: Dot): void {
-    dot.replica.dots?.delete(dot.counter)
-    const first = this.elements.get(dot.element)
-    if (first === dot) {
-      if (dot.next === undefined) this.elements.delete(dot.element)
-      else this.elements.set(dot.element, dot.next)
+    const { element, replica, previous, next } = dot
+    replica.dots?.delete(dot.counter)
+    if (next !== undefined) next.previous = previous
+    if (previous !== undefined) previous.next = next
+    else if (next !== undefined) this.elements.set(element, next)
+    else {
+      this.delete(element)
       return
     }
-    for (let before = first; before !== undefined; before = before.next) {
-      if (before.next === dot) before.next = dot.next
-    }
+    const wide = this.#wide?.get(element)
+    if (wide === undefined) return
+    wide.byReplica.delete(replica)
+    if (wide.last === dot && previous !== undefined) wide.last = previous
+  }
+
+  /** Takes the element from the set with all of its dots, which stay in the indices by dot. */
+  delete(element: string): boolean {
+    this.#wide?.delete(element)
+    return this.elements.delete(element)
   }
 
   /** From dot to element, for the dots of the replica. */
@@ -141,6 +172,12 @@ export class OrSetState {
     return replica
   }
 
+  #widen(element: string, last: Dot): void {
+    const byReplica = new Map<Replica, Dot>()
+    for (let dot = this.elements.get(element); dot !== undefined; dot = dot.next) byReplica.set(dot.replica, dot)
+    ;(this.#wide ??= new Map<string, Wide>()).set(element, { byReplica, last })
+  }
+
   #index(): void {
     this.#indexed = true
     for (const replica of this.replicas) replica.dots = new Map()
@@ -148,6 +185,11 @@ export class OrSetState {
       for (let dot: Dot | undefined = first; dot !== undefined; dot = dot.next) dot.replica.dots?.set(dot.counter, dot)
     }
   }
+}
+
+function widen(wide: Wide, last: Dot): void {
+  wide.byReplica.set(last.replica, last)
+  wide.last = last
 }
 
 function chainLength(first: Dot | undefined): number {

@@ -75,7 +75,7 @@ export class ORSet implements Crdt<ORSet>, Iterable<string> {
       dot.replica.dots?.delete(dot.counter)
       pend(dot.replica, dot.counter)
     }
-    return this.#state.elements.delete(element)
+    return this.#state.delete(element)
   }
 
   /** Removes every element that is here. */
@@ -213,6 +213,8 @@ export class ORSet implements Crdt<ORSet>, Iterable<string> {
     const all = pending.size > 2 * live.size + 8
     replica.seen.absorb(all ? source.seen : pending)
     for (const { element } of all ? live.values() : common(live, pending)) {
+      // Told whole for the sake of another replica's dot.
+      if (this.#state.elements.has(element)) continue
       for (let dot = state.elements.get(element); dot !== undefined; dot = dot.next) {
         const owner = this.#state.replica(dot.replica.id)
         this.#state.put(element, owner, dot.counter)

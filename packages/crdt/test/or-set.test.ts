@@ -148,6 +148,57 @@ describe('ORSet (CRDT-15..18)', () => {
     expect([...peer]).toEqual(['e7'])
   })
 
+  it('keeps apart the dots of an element that many replicas add and remove', () => {
+    const random = new SeededRandom(7)
+    const names = Array.from({ length: 60 }, (_, i) => `r${i}`)
+    const hub = new ORSet('hub')
+    const peer = new ORSet('peer')
+    for (const name of random.shuffle(names.slice())) {
+      const one = new ORSet(name)
+      one.add('x')
+      hub.merge(one)
+    }
+    peer.merge(ORSet.fromWire(JSON.parse(JSON.stringify(hub.toWire())), 'peer'))
+    peer.takeDelta()
+    const rest = new Set(names)
+    for (const name of random.shuffle(names.slice())) {
+      // Its own dot only: `one` knows of no other.
+      const one = new ORSet(name)
+      one.add('x')
+      one.remove('x')
+      expect(hub.merge(one)).toBe(true)
+      rest.delete(name)
+      const { r, e } = hub.toWire()
+      expect(e.flatMap((row) => row.slice(1)).filter((_, i) => i % 2 === 0)).toHaveLength(rest.size)
+      expect(new Set(e.flatMap((row) => row.slice(1)).flatMap((n, i) => (i % 2 === 0 ? [r[Number(n)]] : [])))).toEqual(
+        rest,
+      )
+      if (rest.size % 7 === 0) hub.add('x')
+      if (rest.size % 7 === 0) hub.merge(hubless(hub))
+      peer.merge(hub.takeDelta() ?? hub)
+      expect(peer.equals(hub) && hub.equals(peer.clone())).toBe(true)
+    }
+    expect([hub.size, peer.size]).toEqual([0, 0])
+    peer.add('x')
+    hub.merge(peer)
+    expect(hub.toWire().e).toEqual([['x', hub.toWire().r.indexOf('peer'), 1]])
+  })
+
+  it('takes an element with very many dots in, on, apart and out again, each in time linear in their number', () => {
+    const indices = Array.from({ length: 40_000 }, (_, i) => i)
+    const context = { r: indices.map((i) => `r${i}`), v: indices.flatMap((i) => [i, 1]) }
+    const wire = { ...context, e: [['x', ...indices.flatMap((i) => [i, 1])]] }
+    const set = new ORSet('a')
+    expect(set.merge(ORSet.fromWire(wire, 'b'))).toBe(true)
+    const text = JSON.stringify(wire)
+    expect(JSON.stringify(set.toWire()) === text).toBe(true)
+    expect(JSON.stringify(set.takeDelta()?.toWire()) === text).toBe(true)
+    expect(set.clone().equals(set)).toBe(true)
+    const removed = { r: context.r.slice().reverse(), v: context.v, e: [] }
+    expect(set.merge(ORSet.fromWire(removed, 'c'))).toBe(true)
+    expect([set.size, set.toWire().e]).toEqual([0, []])
+  })
+
   it('bounds elements and replicas, and half-merges nothing', () => {
     const set = new ORSet('a', { maxEntries: 2 })
     set.add('x')
@@ -304,6 +355,14 @@ describe('ORSet (CRDT-15..18)', () => {
     )
   })
 })
+
+/** What removes the hub's own dots of `x`, and no others. */
+function hubless(hub: ORSet): ORSet {
+  const { r, v } = hub.toWire()
+  const index = r.indexOf('hub')
+  const at = v.findIndex((n, i) => i % 2 === 0 && n === index)
+  return ORSet.fromWire({ r: ['hub'], v: [0, v[at + 1]], e: [] }, 'z')
+}
 
 /** The OR-set as it was first described: every add has a tag, and removed tags are kept for ever. */
 class TombstoneSet {
