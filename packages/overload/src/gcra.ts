@@ -14,14 +14,17 @@ export interface Rate {
   burst?: number
 }
 
+/** Of a time, what some sixty roundings may be off by. */
+const COARSENESS = 2 ** -47
+
 export class Gcra {
   /** What a request of cost 1 adds to the debt. */
   readonly intervalMs: number
   readonly burst: number
   /** The debt that is allowed. */
   readonly #burstMs: number
-  /** What is due within it is due now: sums of intervals are rounded. Next to nothing of an interval. */
-  readonly #roundingMs: number
+  /** What is due within it is due now, but never more than this: next to nothing of an interval. */
+  readonly #mostRoundingMs: number
 
   constructor({
     limit,
@@ -31,7 +34,7 @@ export class Gcra {
     this.intervalMs = perMs / limit
     this.burst = burst
     this.#burstMs = burst * this.intervalMs
-    this.#roundingMs = Math.min(ROUNDING_MS, this.intervalMs / 1_000)
+    this.#mostRoundingMs = this.intervalMs / 1_000
   }
 
   /** How long until a request of this cost conforms: 0 now, Infinity never. */
@@ -39,7 +42,7 @@ export class Gcra {
     if (cost > this.burst) return Infinity
     const debtMs = tatMs > nowMs ? tatMs - nowMs : 0
     const waitMs = debtMs + cost * this.intervalMs - this.#burstMs
-    return waitMs > this.#roundingMs ? waitMs : 0
+    return waitMs > this.#roundingMs(nowMs) ? waitMs : 0
   }
 
   /** The TAT after a request of this cost. */
@@ -50,7 +53,12 @@ export class Gcra {
   /** Whole requests of cost 1 that conform now. */
   remaining(tatMs: number, nowMs: number): number {
     const debtMs = tatMs > nowMs ? tatMs - nowMs : 0
-    const left = Math.floor((this.#burstMs + this.#roundingMs - debtMs) / this.intervalMs)
+    const left = Math.floor((this.#burstMs + this.#roundingMs(nowMs) - debtMs) / this.intervalMs)
     return left > 0 ? left : 0
+  }
+
+  /** What sums of intervals may be off by: the later it is, the coarser are times. */
+  #roundingMs(nowMs: number): number {
+    return Math.min(this.#mostRoundingMs, Math.max(ROUNDING_MS, nowMs * COARSENESS))
   }
 }

@@ -96,7 +96,7 @@ const schema = /* @__PURE__ */ (() => {
   const above0 = z.number().positive()
   const rate = z
     .strictObject({ limit: above0, perMs: above0, burst: z.number().min(1).optional() })
-    .refine(({ limit, perMs, burst = limit }) => perMs / limit > 0 && (perMs / limit) * burst < Infinity, {
+    .refine(({ limit, perMs, burst = limit }) => !(limit > 0 && perMs > 0) || isInterval(perMs / limit, burst), {
       message: 'expected perMs / limit within the range of numbers',
     })
   return z.strictObject({
@@ -351,6 +351,11 @@ export class RateLimiter {
   #refundRow(row: number, { rate, place }: ClientRate, cost: number, tatMs: number): void {
     if (this.#accounts.tats[row + place] === tatMs) this.#accounts.refund(row, place, tatMs - cost * rate.intervalMs)
   }
+}
+
+/** Neither it nor a burst of it is beyond what a number can be. */
+function isInterval(intervalMs: number, burst: number): boolean {
+  return intervalMs > 0 && intervalMs * burst < Infinity
 }
 
 function checkRequest(client: string, operation: string, cost: number): void {
