@@ -52,3 +52,60 @@ export {
   type OverloadCounts,
 } from './health-alerts.js'
 export type { AlertCode, AlertSeverity } from './alert-rules.js'
+export { decodeHealthReport, type HealthReport } from './health-report.js'
+export type { Progress } from './progress.js'
+export {
+  NodeHealth,
+  type NodeHealthOptions,
+  type NodeHealthSnapshot,
+  type NodeStatus,
+  type NodeVerdict,
+  type RoutingAdvice,
+} from './node-health.js'
+export {
+  HealthTracker,
+  type Evictions,
+  type HealthTrackerOptions,
+  type HealthTrackerSnapshot,
+} from './health-tracker.js'
+export {
+  DeadlineExtensions,
+  type DeadlineExtensionsOptions,
+  type DeadlineExtensionsSnapshot,
+  type ExtensionDecision,
+  type ExtensionDenial,
+  type ExtensionRequest,
+} from './deadline-extensions.js'
+export {
+  ProbeChannel,
+  type ProbeChannelOptions,
+  type ProbeChannelSnapshot,
+  type ProbeOptions,
+  type ProbeResult,
+} from './probe-channel.js'
+export { KalmanFilter, type KalmanFilterOptions, type KalmanFilterSnapshot } from './kalman-filter.js'
+export {
+  ResourceMonitor,
+  type Estimate,
+  type ResourceMonitorEvents,
+  type ResourceMonitorOptions,
+  type ResourceMonitorSnapshot,
+  type ResourceSample,
+  type ResourceSnapshot,
+  type ResourceSource,
+} from './resource-monitor.js'
+export {
+  ResourceGuard,
+  type GuardAction,
+  type GuardLevel,
+  type ResourceGuardOptions,
+  type ResourceGuardSnapshot,
+} from './resource-guard.js'
+export {
+  ResourceViews,
+  type ClusterResources,
+  type ManagerResourceView,
+  type ResourceTotals,
+  type ResourceViewsOptions,
+  type WorkerResourceReport,
+} from './resource-views.js'
