@@ -74,6 +74,7 @@ export class GradientLimit implements ConcurrencyLimit {
   #limit: number
   #longMs = 0
   #windows = 0
+  #warmupSumMs = 0
   #isProbing = false
   #probedAtMs: number
   // The window that is open.
@@ -150,7 +151,8 @@ export class GradientLimit implements ConcurrencyLimit {
   #learn(shortMs: number, isSaturated: boolean): void {
     if (this.#windows < WARMUP_WINDOWS) {
       this.#windows++
-      this.#longMs += (shortMs - this.#longMs) / this.#windows
+      this.#warmupSumMs += shortMs
+      this.#longMs = this.#warmupSumMs / this.#windows
       return
     }
     if (shortMs > this.#longMs && isSaturated) return
