@@ -516,7 +516,7 @@ describe('Laws of PriorityExecutor (OVER-14..17)', () => {
               serve(`run ${priority}`, number)
               return pick % 3 === 0 ? pick : clock.sleep(pick)
             }
-            executor.run(priority, work, call).then(end, end)
+            executor.run<unknown>(priority, work, call).then(end, end)
           } else if (what === 'give back') held.splice(pick % (held.length + 1), 1)[0]?.success()
           else if (what === 'abort') controllers[pick % (controllers.length + 1)]?.abort()
           else await clock.advanceAsync(pick)
