@@ -38,7 +38,7 @@ const STYLE = `
   .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: .5rem 0 0; padding: 0; list-style: none; font-size: .9rem }
   .legend svg { width: 2rem; height: .8rem; display: inline-block; vertical-align: middle; margin-right: .4rem }
   table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin-top: .6rem }
-  th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--grid) } th { font-weight: 600 }
+  th, td { text-align: right; padding: .15rem .8rem; border-bottom: 1px solid var(--grid) } th { font-weight: 600 } th:first-child { text-align: left; padding-left: 0 }
   details { margin-top: .8rem } summary { cursor: pointer; color: var(--soft) }
 `
 
@@ -69,7 +69,7 @@ function section({ scenario, courses }: ScenarioResult, unloadedP99Ms: number): 
 <div class="charts">
 ${figure(
   'Goodput, % of what the server can do',
-  'Calls that were done while their caller still waited. A server that refuses nobody works as hard as the others, on calls whose callers are gone.',
+  'Calls that were done while their caller still waited. A server that refuses nobody works as hard as the others, on calls whose callers are gone. In the first minute the limits grow from 20.',
   lineChart({ unit: '%', max: 110, series: seriesOf(courses, ({ goodput }) => 100 * goodput) }),
 )}
 ${figure(
@@ -118,8 +118,8 @@ function criticalTable(courses: readonly Course[]): string {
       `${((100 * total(({ goodput }) => goodput)) / minutes.length).toFixed(1)} %`,
       `${(100 * Math.min(...minutes.slice(1).map(({ goodput }) => goodput))).toFixed(1)} %`,
       `${(100 * refused).toFixed(1)} %`,
-      `${last?.p50Ms.toFixed(0)} ms`,
-      `${last?.critical.p99Ms.toFixed(0)} ms`,
+      duration(last?.p50Ms),
+      duration(last?.critical.p99Ms),
     ]
     return `<tr><th>${escaped(policy)}</th>${cells.map((cell) => `<td>${cell}</td>`).join('')}</tr>`
   })
@@ -129,6 +129,10 @@ function criticalTable(courses: readonly Course[]): string {
 
 function sample(policy: string): string {
   return `<svg viewBox="0 0 32 12" aria-hidden="true"><path class="line ${looks.get(policy) ?? ''}" d="M1 6H31"/></svg>`
+}
+
+function duration(ms = NaN): string {
+  return ms < 10_000 ? `${ms.toFixed(0)} ms` : `${(ms / 1_000).toFixed(0)} s`
 }
 
 function escaped(text: string): string {

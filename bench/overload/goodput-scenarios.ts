@@ -16,7 +16,7 @@ export interface Course {
   readonly minutes: readonly Minute[]
 }
 
-const all = [unprotected, gradient2, gradient2Wide, admission]
+const all = [unprotected, gradient2Wide, gradient2, admission]
 
 /** @param minutes how long each will run, which says when the service slows down */
 export function scenariosFor(minutes: number): Scenario[] {
@@ -24,7 +24,7 @@ export function scenariosFor(minutes: number): Scenario[] {
   return [
     ...[2, 3, 5].map((offered) => ({
       title: `${offered} times the capacity`,
-      text: `For as long as it runs, ${offered * 2_000} calls a second for a server that can do 2,000.`,
+      text: `For as long as it runs, ${(offered * 2_000).toLocaleString('en')} calls a second for a server that can do 2,000.`,
       load: { ...defaultLoad, offered },
       policies: all,
     })),
@@ -36,7 +36,7 @@ export function scenariosFor(minutes: number): Scenario[] {
         offered: 3,
         slowdown: (minute: number) => (minute >= slowFrom && minute < slowUntil ? 2 : 1),
       },
-      policies: [gradient2, gradient2Wide, admission],
+      policies: [gradient2Wide, gradient2, admission],
     },
   ]
 }

@@ -15,7 +15,7 @@ import {
 } from '@hs/core'
 import * as z from 'zod'
 import { priorityRank } from './message-priority.js'
-import { PriorityLanes, type LaneOutcome } from './priority-lanes.js'
+import { PriorityLanes } from './priority-lanes.js'
 
 export interface DestinationQueuesOptions<T> extends RuntimeOptions {
   /** Sends items, in this order; the next ones go when its promise settles. The array is the callee's. */
@@ -97,7 +97,7 @@ export class DestinationQueues<T> {
    * `'displaced'`: it is queued, and one that waited is lost for it; `'dropped'`: it is lost itself.
    * @throws HsError `'INVALID_ARGUMENT'` for an unknown priority, or a destination that is no text
    */
-  enqueue(destination: string, item: T, priority: MessagePriority = 'normal'): LaneOutcome {
+  enqueue(destination: string, item: T, priority: MessagePriority = 'normal'): 'queued' | 'displaced' | 'dropped' {
     const rank = priorityRank(priority)
     const known = this.#destinations.get(destination) ?? this.#admit(destination)
     if (known === undefined) {
