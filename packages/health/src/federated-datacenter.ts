@@ -22,7 +22,7 @@ export interface DatacenterStatus {
   readonly rttMs: number | null
   /** srtt + 4 rttvar: the bound that routing reckons with. */
   readonly rttUpperMs: number | null
-  /** Time-outs in a row. */
+  /** Time-outs in a row, of probes sent after the last one that was answered. */
   readonly misses: number
   /** How long ago the last answer came; null before the first. */
   readonly ackAgeMs: number | null
@@ -59,8 +59,8 @@ export class FederatedDatacenter {
   #facts: DatacenterFacts | null = null
   #misses = 0
   #ackedAtMs: number | null = null
-  /** When the probe was sent whose answer gave the facts. */
-  #factsOfMs = -Infinity
+  /** When the last of the probes that were answered was sent. */
+  #answeredSentMs = -Infinity
   #awaited: Probe[] = []
   #overdue: Probe[] = []
   /** The highest incarnation by node. */
@@ -120,8 +120,8 @@ export class FederatedDatacenter {
     this.#ackedAtMs = nowMs
     this.suspectedAtMs = null
     this.reachability = 'reachable'
-    if (probe.sentMs < this.#factsOfMs) return // overtaken: a later probe has brought newer facts
-    this.#factsOfMs = probe.sentMs
+    if (probe.sentMs < this.#answeredSentMs) return // overtaken: a later probe has brought newer facts
+    this.#answeredSentMs = probe.sentMs
     if (ack.facts === this.#facts) return
     this.#facts = Object.freeze(ack.facts)
     this.health = classifyDatacenter(ack.facts).health
@@ -140,7 +140,7 @@ export class FederatedDatacenter {
         continue
       }
       probe.state = 'overdue'
-      this.#misses++
+      if (probe.sentMs > this.#answeredSentMs) this.#misses++ // else one that was sent later has been answered
       this.#overdue.push(probe)
     }
     this.#awaited.length = kept
