@@ -88,8 +88,9 @@ export class Client implements AsyncDisposable {
     const nodeId = newNodeId(id, this.#runtime)
     this.#rpc = transport?.rpc ?? tcpTransport({ cluster, nodeId, runtime: this.#runtime })
     this.#peer = new RpcPeer(this.#rpc, {
+      runtime: this.#runtime,
+      timing: this.#timing,
       cluster,
-      timeoutMs: this.#timing.rpcTimeoutMs,
       name: `Client ${id}`,
       onError: (error, method) => this.#reporter.report(`Client ${id}.${method}`, error),
     })

@@ -4,10 +4,13 @@
  * learned again, from the gates above and the workers below, so it ends with the leadership, in one step.
  */
 import { BoundedMap, type TaskScope } from '@hs/core'
+import type { DatacenterFacts } from '@hs/health'
 import { JobScheduler, type DcJobResult, type JobSchedulerOptions } from '@hs/jobs'
+import { BackpressureView } from '@hs/overload'
 import { exponentialSketch, sketchFromWire, WindowedStats, type QuantileSketch } from '@hs/windowed-stats'
 import type { DatacenterState } from './datacenter-state.js'
 import { EarlyResults } from './early-results.js'
+import { LeaderHealth, type ManagerAlert, type ManagerCount } from './leader-health.js'
 import { jobOf, LeaderJobs } from './leader-jobs.js'
 import { LeaderRecovery } from './leader-recovery.js'
 import { LeaderTerm } from './leader-term.js'
@@ -17,7 +20,7 @@ import type { jobCancel } from './wire/client-gate.js'
 import { MAX_TIER } from './tier-cluster.js'
 import { refuse, type ExecutionRef, type LeaderRef } from './wire/fields.js'
 import type { jobAssign, managerStatus } from './wire/gate-manager.js'
-import type { StatsRecordWire, workerRegister, workerReport } from './wire/manager-worker.js'
+import type { StatsRecordWire, workerExtend, workerRegister, workerReport } from './wire/manager-worker.js'
 import type { RequestOf } from './wire/method.js'
 import { StateBroadcast, WHOLE_MS } from './state-broadcast.js'
 import type { ShardResultWire } from './wire/shard-result.js'
@@ -37,12 +40,14 @@ export interface DatacenterLeaderOptions {
   readonly state: DatacenterState | null
   /** Addresses of the managers that are there now. */
   peers(): readonly string[]
+  managers(): ManagerCount
   /** Whether it leads at this very moment, however late the news of the loss are. */
   leads(): boolean
   onTerm(term: number): void
   onWorkerRegistered(workerId: string): void
   onWorkerLost(workerId: string, why: string): void
   onJobFinished(result: DcJobResult): void
+  onAlert(alert: ManagerAlert): void
 }
 
 export interface ManagerCounters {
@@ -57,12 +62,17 @@ export class DatacenterLeader {
   readonly #scope: TaskScope
   readonly #term: LeaderTerm
   readonly #scheduler: JobScheduler
+  readonly #health: LeaderHealth
   readonly #workers: LeaderWorkers
   readonly #jobs: LeaderJobs
   readonly #broadcast: StateBroadcast | null
   readonly #recovery: LeaderRecovery
   readonly #stats: WindowedStats
   readonly #early = new EarlyResults()
+  /** What the gates want less of; whoever reports to this leader is asked for the same. */
+  readonly #asked: BackpressureView
+  /** 0 to 1: how full the windows are, at the last look. */
+  #fill = 0
   /** Addresses of gates that have asked lately. */
   readonly #gates: BoundedMap<string, true>
 
@@ -73,6 +83,7 @@ export class DatacenterLeader {
     this.#life = life
     this.#scope = life.scope.child(`leader of ${datacenter}`)
     this.#term = new LeaderTerm(life.nodeId, options.term)
+    this.#asked = new BackpressureView(runtime)
     this.#gates = new BoundedMap({ ...runtime, maxEntries: MAX_TIER, ttlMs: timing.staleNodeMs })
     if (options.state?.leader != null) this.#term.heard(options.state.leader)
     this.#stats = new WindowedStats({
@@ -82,6 +93,15 @@ export class DatacenterLeader {
       maxJobs: limits.maxJobs,
       sketch: exponentialSketch(),
     })
+    this.#health = new LeaderHealth({
+      life,
+      maxWorkers: limits.maxWorkers,
+      workers: () => this.#workers.values(),
+      pool: () => this.#scheduler.pool.snapshot(),
+      managers: () => options.managers(),
+      peers,
+      onAlert: (alert) => options.onAlert(alert),
+    })
     this.#workers = new LeaderWorkers({
       life,
       datacenter,
@@ -89,6 +109,7 @@ export class DatacenterLeader {
       scheduler: () => this.#scheduler,
       self: () => this.self(),
       onLeader: (leader) => this.#heard(leader),
+      health: this.#health,
       minIncarnation: (workerId) => state?.workers.get(workerId)?.incarnation ?? 0,
       onRegistered: (workerId) => options.onWorkerRegistered(workerId),
       onLost: (workerId, why) => {
@@ -106,6 +127,7 @@ export class DatacenterLeader {
       self: () => this.self(),
       gates: () => Array.from(this.#gates, ([address]) => address),
       acknowledge: (workerId, ref) => this.#workers.get(workerId)?.acknowledge(ref),
+      onBackpressure: (gate, signal) => this.#asked.receive(gate, signal),
       onRecovered: () => this.#recovery.recovered(),
       onAccepted: (jobId) => this.#accepted(jobId),
     })
@@ -129,6 +151,7 @@ export class DatacenterLeader {
         jobFinished: (result) => this.#jobFinished(result),
       },
     })
+    this.#scope.every('health', timing.heartbeatMs, () => this.#lookAtHealth())
     this.#scope.every('stats', timing.reportMs, () => this.#passStatsOn())
     this.#scope.spawn('recovery', async (signal) => {
       await runtime.clock.sleep(timing.recoveryMs, signal)
@@ -150,8 +173,19 @@ export class DatacenterLeader {
     this.#broadcast =
       state === null
         ? null
-        : new StateBroadcast({ life, state, signal: this.#scope.signal, self: () => this.self(), peers })
-    state?.lead(this.self(), () => this.#broadcast?.wake())
+        : new StateBroadcast({
+            life,
+            state,
+            signal: this.#scope.signal,
+            self: () => this.self(),
+            peers,
+            onAnswer: (address, { manager, overload }) => this.#health.managers.heard(address, manager, overload),
+          })
+    state?.lead(
+      this.self(),
+      () => this.#broadcast?.wake(),
+      () => this.facts(),
+    )
     this.#recovery.begin()
   }
 
@@ -197,11 +231,19 @@ export class DatacenterLeader {
     return answer
   }
 
+  /** By these gates judge the datacenter. */
+  facts(): DatacenterFacts {
+    return this.#health.facts()
+  }
+
   status({ leader, address }: RequestOf<typeof managerStatus>, managers: number) {
     this.#heard(leader)
     if (address !== undefined) this.#gates.set(address, true)
-    const { totalCores, freeCores } = this.#scheduler.snapshot()
-    return { ok: true as const, leader: this.self(), managers, workers: this.#workers.size, totalCores, freeCores }
+    const facts = this.facts()
+    const { workers, coresTotal: totalCores, coresAvailable: freeCores } = facts
+    const slo = this.#health.latency.summary
+    const status = { ok: true as const, leader: this.self(), managers, workers, totalCores, freeCores, facts }
+    return slo === null ? status : { ...status, slo }
   }
 
   forget(jobIds: readonly string[]) {
@@ -245,14 +287,26 @@ export class DatacenterLeader {
     this.#options.onTerm(this.#term.current)
   }
 
+  /** Work that a worker gets on with no more goes elsewhere; it is told so when it registers again. */
+  #lookAtHealth(): void {
+    for (const workerId of this.#health.look()) {
+      const worker = this.#workers.get(workerId)
+      if (worker === undefined) continue
+      this.#life.runtime.logger.warn('a worker gets on with nothing', { worker: workerId })
+      this.#workers.gone(worker, 'stuck')
+    }
+  }
+
   // ---- what workers tell
 
   report(request: RequestOf<typeof workerReport>) {
     const scheduler = this.#scheduler
-    const { workerId, incarnation, version, running, progress, results, stats, stopping } = request
+    const { workerId, incarnation, version, running, progress, results, stats, health, stopping } = request
     const worker = this.#workers.get(workerId)
     if (worker?.incarnation !== incarnation)
       return refuse('NOT_READY', `${workerId} is to register with ${this.#life.id}`)
+    worker.stopping = stopping
+    this.#health.workers.report(workerId, incarnation, version, health)
     worker.monitor.heard()
     // Before the results: what ends a job takes its windows along.
     for (const record of stats) this.#count(record, workerId, incarnation)
@@ -262,22 +316,45 @@ export class DatacenterLeader {
 
     let abort: ExecutionRef[] = []
     if (running !== undefined) {
+      worker.extensions.keep(running)
       const heard = scheduler.heartbeat({
         workerId,
         incarnation,
         version,
         running,
-        bucket: stopping ? 'unhealthy' : 'healthy',
+        bucket: this.#health.bucket(worker),
       })
       abort = heard.abort.map(({ key, fence }) => ({ key, fence }))
-    }
+    } else scheduler.pool.setHealth(workerId, this.#health.bucket(worker))
     const acknowledged = worker.takeAcknowledged()
     if (stopping && running?.length === 0 && results.length === 0) this.#workers.gone(worker, 'stopped')
-    return { ok: true as const, leader: this.self(), acknowledged, abort, backpressure: 'none' as const }
+    const backpressure = this.#life.load.signal(this.#fill, this.#asked.level())
+    return { ok: true as const, leader: this.self(), acknowledged, abort, backpressure }
+  }
+
+  /** A worker asks for more time for what it runs. */
+  extend({ workerId, incarnation, key, fence, progress, reason }: RequestOf<typeof workerExtend>) {
+    const worker = this.#workers.get(workerId)
+    if (worker?.incarnation !== incarnation)
+      return refuse('NOT_READY', `${workerId} is to register with ${this.#life.id}`)
+    const suspect = worker.monitor.suspected
+    worker.monitor.heard()
+    const jobId = jobOf(key)
+    const job = this.#jobs.get(jobId)
+    const isKnown = job !== undefined && !job.over
+    const { isOverloaded: overloaded } = this.#health.workers.standing(workerId)
+    const extraMs = isKnown ? worker.extensions.request({ key, fence }, { progress, suspect, overloaded }) : 0
+    this.#life.runtime.logger.debug('more time is asked for', { key, worker: workerId, reason, extraMs })
+    if (extraMs > 0) {
+      this.#scheduler.extend(jobId, extraMs)
+      job?.extended(extraMs)
+    }
+    return { ok: true as const, granted: extraMs > 0, extraMs }
   }
 
   #result(worker: WorkerRecord, result: ShardResultWire): void {
     const { key, fence } = result
+    worker.extensions.forget(result)
     const job = this.#jobs.get(jobOf(key))
     switch (this.#scheduler.result(result)) {
       case 'accepted':
@@ -312,6 +389,7 @@ export class DatacenterLeader {
   }
 
   #passStatsOn(): void {
+    this.#fill = this.#stats.snapshot().fill
     for (const jobId of this.#stats.getJobsWithPendingStats()) {
       const windows = this.#stats.takeAggregatedStats(jobId)
       this.#jobs.get(jobId)?.windows(windows)

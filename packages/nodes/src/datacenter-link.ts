@@ -1,8 +1,9 @@
 /**
- * A datacenter as a gate sees it: who leads it, under which term, and what it can run. It is asked every `heartbeatMs`;
- * one that was silent for `staleNodeMs` is not used, until it answers again.
+ * A datacenter as a gate sees it: who leads it, under which term, how it is, and what it can run. Its leader is asked
+ * every `heartbeatMs`, and probed besides; one that was silent for `staleNodeMs` is not used, until it answers again.
  */
 import type { Clock, DatacenterHealth } from '@hs/core'
+import { classifyDatacenter, type LeaderHint, type Reachability } from '@hs/health'
 import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
@@ -20,12 +21,15 @@ export interface DatacenterLinkOptions {
   readonly gate: { readonly id: string; readonly address: string }
   /** Another leader, or the same one under another term. */
   onLeader(leader: LeaderRef): void
-  onStatus(status: DatacenterHealth): void
+  onStatus(status: LinkStatus): void
   onError(error: unknown): void
 }
 
-export interface DatacenterFacts {
-  readonly status: DatacenterHealth
+/** How a datacenter is; what cannot be reached is not used. */
+export type LinkStatus = DatacenterHealth | 'unreachable'
+
+export interface DatacenterSnapshot {
+  readonly status: LinkStatus
   readonly leader: string | null
   readonly managers: number
   readonly totalCores: number
@@ -44,7 +48,11 @@ export class DatacenterLink {
   #next = 0
   /** The leader did not answer, or is none any more: the others are asked in turn. */
   #isSearching = false
-  #status: DatacenterHealth = 'degraded'
+  #status: LinkStatus = 'degraded'
+  #health: DatacenterHealth = 'degraded'
+  #reachability: Reachability | null = null
+  /** Who leads, by the word of another manager: asked first. */
+  #hint: string | null = null
 
   constructor(options: DatacenterLinkOptions) {
     this.#options = options
@@ -62,12 +70,33 @@ export class DatacenterLink {
     return this.#heardAt !== null
   }
 
-  /** Not yet heard of is `'degraded'`; silent for `staleNodeMs` is `'unhealthy'`, which is not used. */
-  get status(): DatacenterHealth {
+  /** Not yet heard of is `'degraded'`. Probes alone make no one unreachable whose leader still answers requests. */
+  get status(): LinkStatus {
     const { clock, timing } = this.#options
     const silentMs = clock.now() - (this.#heardAt ?? this.#madeAt)
-    if (silentMs >= timing.staleNodeMs) return 'unhealthy'
-    return this.answered ? 'healthy' : 'degraded'
+    const patienceMs = this.#reachability === 'unreachable' ? timing.staleNodeMs / 2 : timing.staleNodeMs
+    return silentMs >= patienceMs ? 'unreachable' : this.#health
+  }
+
+  /** Whether its probes go unanswered. */
+  get suspected(): boolean {
+    return this.#reachability === 'suspected' || this.#reachability === 'unreachable'
+  }
+
+  /** By its own word, whichever way that came. */
+  judged(health: DatacenterHealth): void {
+    this.#health = health
+    this.#tellStatus()
+  }
+
+  reached(reachability: Reachability): void {
+    this.#reachability = reachability
+    this.#tellStatus()
+  }
+
+  /** Another manager says who leads: it is asked for itself. */
+  hinted({ address, term = 0 }: LeaderHint): void {
+    if (address !== this.#leader?.address && term >= (this.#leader?.term ?? 0)) this.#hint = address
   }
 
   /** Whether a report is of the highest term heard of, or a higher one. */
@@ -75,11 +104,12 @@ export class DatacenterLink {
     const known = this.#leader
     if (known !== null && leader.term < known.term) return false
     this.#leader = leader
-    if (known === null || known.id !== leader.id || known.term !== leader.term) this.#options.onLeader(leader)
+    if (known?.id !== leader.id) this.#options.peer.met(leader)
+    if (known?.id !== leader.id || known.term !== leader.term) this.#options.onLeader(leader)
     return true
   }
 
-  facts(): DatacenterFacts {
+  facts(): DatacenterSnapshot {
     return { status: this.status, leader: this.#leader?.address ?? null, ...this.#capacity }
   }
 
@@ -87,7 +117,8 @@ export class DatacenterLink {
   async poll(): Promise<void> {
     const { managers, peer, signal, gate, clock, onError } = this.#options
     const known = this.#isSearching ? undefined : this.#leader?.address
-    let address = known ?? managers[this.#next % managers.length] ?? ''
+    let address = this.#hint ?? known ?? managers[this.#next % managers.length] ?? ''
+    this.#hint = null
     try {
       for (let hop = 0; hop <= MAX_HINTS; hop++) {
         const leader = this.#leader
@@ -95,12 +126,13 @@ export class DatacenterLink {
           address,
           managerStatus,
           { gateId: gate.id, address: gate.address, ...(leader && { leader }) },
-          { signal },
+          { signal, probe: true },
         )
         if (answer.ok) {
           if (!this.heard(answer.leader)) break
           this.#heardAt = clock.now()
-          const { managers: count, totalCores, freeCores } = answer
+          const { managers: count, totalCores, freeCores, facts } = answer
+          this.#health = classifyDatacenter(facts).health
           this.#capacity = { managers: count, totalCores, freeCores }
           this.#isSearching = false
           this.#tellStatus()

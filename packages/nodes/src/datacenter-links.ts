@@ -1,6 +1,6 @@
 /** The datacenters of a gate: who leads each, and which ones a job goes to. */
-import type { DatacenterHealth } from '@hs/core'
-import { DatacenterLink, type DatacenterFacts } from './datacenter-link.js'
+import { DatacenterLink, type DatacenterSnapshot, type LinkStatus } from './datacenter-link.js'
+import { DatacenterProbes } from './datacenter-probes.js'
 import type { NodeLife } from './node-life.js'
 import type { Submission } from './wire/client-gate.js'
 import { refuse, type Refusal } from './wire/fields.js'
@@ -10,14 +10,15 @@ export interface DatacenterLinksOptions {
   /** By name, the addresses of some of its managers. */
   readonly datacenters: Readonly<Record<string, readonly string[]>>
   onLeader(datacenter: string): void
-  onStatus(datacenter: string, status: DatacenterHealth): void
+  onStatus(datacenter: string, status: LinkStatus): void
 }
 
-const RANK: Readonly<Record<DatacenterHealth, number>> = { healthy: 0, busy: 1, degraded: 2, unhealthy: 3 }
+const RANK: Readonly<Record<LinkStatus, number>> = { healthy: 0, busy: 1, degraded: 2, unhealthy: 3, unreachable: 4 }
 
 export class DatacenterLinks {
   readonly #life: NodeLife
   readonly #links = new Map<string, DatacenterLink>()
+  readonly #probes: DatacenterProbes
   readonly #startedAt: number
 
   /** Asks each of them from now on. */
@@ -25,6 +26,12 @@ export class DatacenterLinks {
     const { runtime, timing, scope, reporter, label, peer } = life
     this.#life = life
     this.#startedAt = runtime.clock.now()
+    this.#probes = new DatacenterProbes({
+      life,
+      onHealth: (name, health) => this.get(name)?.judged(health),
+      onReachability: (name, reachability) => this.get(name)?.reached(reachability),
+      onLeader: (name, leader) => this.get(name)?.hinted(leader),
+    })
     for (const [name, managers] of Object.entries(datacenters)) {
       const link = new DatacenterLink({
         name,
@@ -34,11 +41,15 @@ export class DatacenterLinks {
         timing,
         signal: scope.signal,
         gate: { id: life.id, address: life.address },
-        onLeader: () => onLeader(name),
+        onLeader: (leader) => {
+          this.#probes.follow(name, leader)
+          onLeader(name)
+        },
         onStatus: (status) => onStatus(name, status),
         onError: (error) => reporter.report(`${label}.datacenter`, error, { datacenter: name }),
       })
       this.#links.set(name, link)
+      this.#probes.add(name, managers[0] ?? '')
       scope.every(
         `datacenter ${name}`,
         timing.heartbeatMs,
@@ -49,6 +60,7 @@ export class DatacenterLinks {
         { immediate: true },
       )
     }
+    this.#probes.start()
   }
 
   get(name: string): DatacenterLink | undefined {
@@ -67,7 +79,15 @@ export class DatacenterLinks {
     return runtime.clock.now() - this.#startedAt >= timing.staleNodeMs && links.some((link) => link.answered)
   }
 
-  facts(): Record<string, DatacenterFacts> {
+  get counters(): Readonly<Record<string, number>> {
+    return this.#probes.counters
+  }
+
+  stop(): Promise<void> {
+    return this.#probes.stop()
+  }
+
+  facts(): Record<string, DatacenterSnapshot> {
     return Object.fromEntries(Array.from(this.#links, ([name, link]) => [name, link.facts()]))
   }
 
@@ -83,8 +103,8 @@ export class DatacenterLinks {
     }
     const candidates = [...this.#links.values()]
       .filter((link) => this.#isUsable(link.name))
-      .map((link) => ({ name: link.name, ...link.facts() }))
-      .sort((a, b) => RANK[a.status] - RANK[b.status] || b.freeCores - a.freeCores)
+      .map((link) => ({ name: link.name, suspected: Number(link.suspected), ...link.facts() }))
+      .sort((a, b) => a.suspected - b.suspected || RANK[a.status] - RANK[b.status] || b.freeCores - a.freeCores)
       .map(({ name }) => name)
     const count = wanted === 'all' ? candidates.length : wanted
     if (count === 0 || candidates.length < count)
@@ -93,6 +113,7 @@ export class DatacenterLinks {
   }
 
   #isUsable(name: string): boolean {
-    return this.#links.get(name)?.status !== 'unhealthy'
+    const link = this.#links.get(name)
+    return link !== undefined && link.status !== 'unreachable'
   }
 }

@@ -5,6 +5,7 @@
  * A job's record is numbered: changes apply only to the version that they follow, and whoever has missed one asks for
  * the whole record. Of two records of a worker the higher incarnation stands.
  */
+import type { DatacenterFacts } from '@hs/health'
 import type { DcJobSnapshot } from '@hs/jobs'
 import { KnownJob } from './known-job.js'
 import type { JobOwner, LeaderRef } from './wire/fields.js'
@@ -21,6 +22,10 @@ export class DatacenterState {
   readonly #news = { workers: new Set<string>(), lost: new Set<string>(), jobs: new Set<string>() }
   readonly #forgotten = new Set<string>()
   #leader: LeaderRef | null = null
+  /** Of the leader, when it spoke last. */
+  #told: DatacenterFacts | null = null
+  /** Of this manager, while it leads. */
+  #own: (() => DatacenterFacts) | null = null
   #onNews: (() => void) | null = null
 
   /** By name. */
@@ -38,10 +43,16 @@ export class DatacenterState {
     return this.#leader
   }
 
+  /** How the datacenter is, by its leader's word; null where none has spoken. */
+  get facts(): DatacenterFacts | null {
+    return this.#own?.() ?? this.#told
+  }
+
   // ---- the leader writes
 
-  /** This manager leads: `onNews` is called whenever there is something to tell. */
-  lead(leader: LeaderRef, onNews: () => void): void {
+  /** This manager leads: `onNews` is called whenever there is something to tell, `facts` whenever it is told. */
+  lead(leader: LeaderRef, onNews: () => void, facts: () => DatacenterFacts): void {
+    this.#own = facts
     this.#leader = leader
     this.#onNews = onNews
     this.#toldAll()
@@ -49,6 +60,8 @@ export class DatacenterState {
 
   /** It leads no more; what it knows stays. */
   follow(): void {
+    this.#told = this.facts
+    this.#own = null
     this.#onNews = null
     this.#toldAll()
   }
@@ -78,6 +91,7 @@ export class DatacenterState {
     if (known === undefined) this.#jobs.set(jobId, new KnownJob(assignment, owner, nowMs))
     else {
       known.own(owner)
+      known.prolong(assignment.spec, nowMs)
       known.plan(assignment.plans)
       for (const result of assignment.settled) known.settle(result)
     }
@@ -145,13 +159,14 @@ export class DatacenterState {
   }
 
   /** What a leader tells. One of a lower term than was heard of is none any more. */
-  apply({ whole, workers, lost, jobs, forgotten }: StateMessage, leader: LeaderRef, nowMs: number): Verdict {
+  apply({ whole, facts, workers, lost, jobs, forgotten }: StateMessage, leader: LeaderRef, nowMs: number): Verdict {
     const known = this.#leader
     if (known !== null && leader.term < known.term) return 'stale'
     if (known === null || leader.term > known.term || leader.id !== known.id) {
       this.#leader = leader
       for (const job of this.#jobs.values()) job.forgetVersion()
     }
+    if (facts !== undefined) this.#told = facts
     if (whole) {
       const listed = new Set(workers.map(({ workerId }) => workerId))
       for (const workerId of this.#workers.keys()) if (!listed.has(workerId)) this.#workers.delete(workerId)
@@ -195,7 +210,8 @@ export class DatacenterState {
   }
 
   #message(told: Pick<StateMessage, 'whole' | 'workers' | 'jobs'>): StateMessage {
-    return { leader: this.#leader, lost: [], forgotten: [], ...told }
+    const { facts } = this
+    return { leader: this.#leader, lost: [], forgotten: [], ...(facts !== null && { facts }), ...told }
   }
 
   #note(news: Set<string>, id: string): void {

@@ -7,6 +7,7 @@ import type { Dispatch, DispatchPayload, ShardResult } from '@hs/jobs'
 import { encodeTotals, StatsTotals } from './execution-stats.js'
 import type { StatsWriter } from './stats-stream.js'
 import { MAX_FRAME_BYTES } from './wire/codecs.js'
+import type { ExecutionRef } from './wire/fields.js'
 import { sizeOf, type ShardResultWire } from './wire/shard-result.js'
 import { decodeValue, encodeValue } from './wire/value.js'
 import type { WorkflowContext } from './workflow-context.js'
@@ -24,6 +25,9 @@ export interface ProgressFrame {
   readonly total?: number
 }
 
+/** What an execution asks of the leader, and what it gets: 0 is nothing. */
+export type AskForTime = (asked: ExecutionRef & { progress: number; reason: string }) => Promise<number>
+
 export interface ExecutionOptions {
   readonly dispatch: Omit<Dispatch, 'workerId' | 'payload'>
   readonly payload: DispatchPayload
@@ -32,6 +36,7 @@ export interface ExecutionOptions {
   readonly workerId: string
   readonly runtime: Required<RuntimeOptions>
   readonly stream: StatsWriter
+  readonly askForTime: AskForTime
 }
 
 type Outcome = Omit<ShardResult, 'key' | 'fence'>
@@ -51,7 +56,10 @@ export class Execution {
   #controller: AbortController | undefined
   #abortCode: AbortCode | null = null
   #progress: ProgressFrame | null = null
+  #done: number | null = null
   #reported = 0
+  #deadlineMs = Infinity
+  #timer: Timer | undefined
   #over = false
 
   constructor(options: ExecutionOptions) {
@@ -78,6 +86,11 @@ export class Execution {
     return this.#abortCode
   }
 
+  /** How far it has come at most, in its own units; null if it does not tell. */
+  get done(): number | null {
+    return this.#done
+  }
+
   /** The latest progress that was not taken yet. */
   get progress(): ProgressFrame | null {
     return this.#progress !== null && this.#progress.sequence > this.#reported ? this.#progress : null
@@ -98,16 +111,16 @@ export class Execution {
   async run(): Promise<Outcome> {
     const { dispatch, payload, stream } = this.#options
     const startedAt = this.#clock.now()
-    let timer: Timer | undefined
     let outcome: Outcome
     try {
       if (this.#abortCode !== null) throw abortReason(this.#abortCode, this.key)
-      timer = this.#clock.setTimer(payload.timeoutMs, () => this.abort('TIMED_OUT'))
+      this.#deadlineMs = startedAt + payload.timeoutMs
+      this.#arm()
       outcome = this.#completed(await this.#value())
     } catch (error) {
       outcome = this.#failed(error)
     }
-    timer?.cancel()
+    this.#timer?.cancel()
     this.#over = true
     stream.close()
     const stats = encodeTotals(this.#totals)
@@ -199,12 +212,30 @@ export class Execution {
           if (!this.#over) stream.totals.count(name, n)
         },
       },
+      extend: (reason) => this.#extend(reason),
       get logger() {
         return (logger ??= runtime.logger.child({ jobId, workflowId, shard, attempt }))
       },
       clock: runtime.clock,
       random: runtime.random,
     }
+  }
+
+  /** Counts only for what still runs when the answer comes. */
+  async #extend(reason: string): Promise<{ granted: boolean; extraMs: number }> {
+    const isOver = () => this.#over || this.#abortCode !== null
+    const { key, fence } = this
+    const asked = { key, fence, progress: this.#done ?? 0, reason }
+    const extraMs = isOver() ? 0 : await this.#options.askForTime(asked)
+    if (extraMs === 0 || isOver()) return { granted: false, extraMs: 0 }
+    this.#deadlineMs += extraMs
+    this.#arm()
+    return { granted: true, extraMs }
+  }
+
+  #arm(): void {
+    this.#timer?.cancel()
+    this.#timer = this.#clock.setTimer(this.#deadlineMs - this.#clock.now(), () => this.abort('TIMED_OUT'))
   }
 
   #signal(): AbortSignal {
@@ -220,6 +251,7 @@ export class Execution {
       throw new HsError('INVALID_ARGUMENT', `progress takes finite numbers from 0, found ${done} of ${total}`)
     const { key, fence } = this
     const sequence = (this.#progress?.sequence ?? 0) + 1
+    this.#done = Math.max(this.#done ?? 0, done)
     this.#progress = total === undefined ? { key, fence, sequence, done } : { key, fence, sequence, done, total }
   }
 }

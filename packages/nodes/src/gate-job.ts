@@ -75,7 +75,7 @@ export class GateJob {
         jobId,
         workflows: submission.workflows,
         ...(submission.tenant !== undefined && { tenant: submission.tenant }),
-        timeoutMs: Math.max(1, submission.timeoutMs - (nowMs - this.createdAtMs)),
+        timeoutMs: Math.max(1, submission.timeoutMs + (target?.extendedMs ?? 0) - (nowMs - this.createdAtMs)),
         ...(submission.stuckMs !== undefined && { stuckMs: submission.stuckMs }),
         timeoutMode: 'local',
       },

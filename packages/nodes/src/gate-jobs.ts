@@ -141,17 +141,19 @@ export class GateJobs {
   }
 
   /** Null for a job that is not this gate's. */
-  report({ jobId, datacenter, leader, progress, settled, windows, final }: RequestOf<typeof jobReport>) {
+  report({ jobId, datacenter, leader, progress, settled, windows, granted, final }: RequestOf<typeof jobReport>) {
     const job = this.#jobs.get(jobId)
     if (job === undefined) return null
     const target = job.targets.get(datacenter)
     const link = this.#options.links.get(datacenter)
-    if (target === undefined || link === undefined) return { ok: true as const, acknowledged: [], abandon: true }
+    const backpressure = this.#life.load.signal()
+    if (target === undefined || link === undefined)
+      return { ok: true as const, acknowledged: [], abandon: true, backpressure }
     if (!link.heard(leader)) return refuse('NOT_LEADER', `${datacenter} is led under a higher term`)
     const acknowledged = settled.map(({ key, fence }) => ({ key, fence }))
     // A new leader that has nothing to tell asks whether the job is wanted.
-    const isQuestion = settled.length === 0 && windows.length === 0 && progress === undefined && final === undefined
-    if (job.over) return { ok: true as const, acknowledged, abandon: isQuestion }
+    const isQuestion = [settled[0], windows[0], progress, granted, final].every((told) => told === undefined)
+    if (job.over) return { ok: true as const, acknowledged, abandon: isQuestion, backpressure }
 
     const before = target.duplicates
     for (const [workflowId, status] of target.settle(settled)) job.ring.addOutcome(workflowId, datacenter, status)
@@ -163,6 +165,8 @@ export class GateJobs {
       const verdict = job.global.progress(progress)
       if (verdict === 'accepted' || verdict === 'duplicate') job.observe(progress, this.#life.runtime.clock.now())
     }
+    const moreMs = granted === undefined ? 0 : target.extended(granted)
+    if (moreMs > 0) job.global.extend(datacenter, moreMs)
     const result = final === undefined ? null : target.collect(jobId, final)
     if (result !== null) {
       for (const [workflowId, status] of target.restOfFinal()) job.ring.addOutcome(workflowId, datacenter, status)
@@ -170,7 +174,7 @@ export class GateJobs {
       job.global.dcResult(result)
     }
     this.check(job)
-    return { ok: true as const, acknowledged, abandon: false }
+    return { ok: true as const, acknowledged, abandon: false, backpressure }
   }
 
   /** After anything that may have ended the job, and when its time may be over. */

@@ -4,8 +4,9 @@
  */
 import { deepFreeze, HsError, parseOptions, TypedEmitter, type RpcCall } from '@hs/core'
 import { parseJobSpec } from '@hs/jobs'
+import { RateLimiter } from '@hs/overload'
 import * as z from 'zod'
-import type { DatacenterFacts } from './datacenter-link.js'
+import type { DatacenterSnapshot } from './datacenter-link.js'
 import { DatacenterLinks } from './datacenter-links.js'
 import { GateCluster } from './gate-cluster.js'
 import type { GateJob } from './gate-job.js'
@@ -36,6 +37,8 @@ import { jobReport } from './wire/gate-manager.js'
 import type { Answer, RequestOf } from './wire/method.js'
 
 export interface GateLimits {
+  /** Submissions of one client. @default { limit: 100, perMs: 1_000, burst: 1_000 } */
+  submit?: { limit: number; perMs: number; burst: number }
   /** Jobs remembered, those that are over included. @default 10_000 */
   maxJobs?: number
   /** Of one submission, below one frame of the transport. @default 4_000_000 */
@@ -67,7 +70,7 @@ export interface GateSnapshot {
   readonly http: string | null
   readonly gates: number
   readonly quorum: boolean
-  readonly datacenters: Readonly<Record<string, DatacenterFacts>>
+  readonly datacenters: Readonly<Record<string, DatacenterSnapshot>>
   readonly jobs: { readonly owned: number; readonly copies: number; readonly running: number }
   readonly overload: string
   readonly counters: Readonly<Record<string, number>>
@@ -88,6 +91,9 @@ const schema = /* @__PURE__ */ (() =>
         .refine((o) => Object.keys(o).length > 0, 'expected at least one datacenter'),
       limits: z
         .strictObject({
+          submit: z
+            .strictObject({ limit: z.number().positive(), perMs: z.number().positive(), burst: z.number().min(1) })
+            .default({ limit: 100, perMs: 1_000, burst: 1_000 }),
           maxJobs: z.int().min(1).default(10_000),
           maxJobBytes: z.int().min(1).max(4_000_000).default(4_000_000),
           maxWatchers: z.int().min(1).default(10_000),
@@ -121,7 +127,9 @@ export class Gate implements Node {
     const parsed = parseOptions(schema, options, 'Gate')
     this.#options = parsed
     this.id = parsed.id
-    this.#life = new NodeLife('Gate', parsed)
+    const { clock, random, logger } = parsed
+    const rates = { [jobSubmit.name]: parsed.limits.submit }
+    this.#life = new NodeLife('Gate', parsed, { limiter: new RateLimiter({ clock, random, logger, rates }) })
     this.events = new TypedEmitter(`Gate ${this.id}`, this.#life.reporter)
     this.#watchers = new Watchers(this.#life.runtime.clock, parsed.limits.maxWatchers)
   }
@@ -144,14 +152,14 @@ export class Gate implements Node {
 
   stop(): Promise<void> {
     return this.#life.close(async () => {
-      this.#halt()
+      await this.#halt()
       await this.#company?.cluster.leave()
     })
   }
 
   kill(): Promise<void> {
     return this.#life.close(async () => {
-      this.#halt()
+      await this.#halt()
       await this.#company?.cluster.crash()
     })
   }
@@ -165,12 +173,13 @@ export class Gate implements Node {
       quorum: this.#hasQuorum,
       datacenters: this.#links?.facts() ?? {},
       jobs: { owned: this.#jobs?.size ?? 0, copies: 0, running: this.#jobs?.running ?? 0 },
-      overload: 'healthy',
+      overload: this.#life.load.state,
       counters: {
         ...this.#counters,
         duplicates: 0,
         forgotten: 0,
         ...this.#jobs?.counters,
+        ...this.#links?.counters,
         forwarded: this.#company?.placement.forwarded ?? 0,
         watchers: this.#watchers.count,
         malformed: this.#life.started ? this.#life.peer.malformed : 0,
@@ -207,7 +216,10 @@ export class Gate implements Node {
     })
     this.#links = links
     this.#jobs = jobs
-    peer.serve(jobSubmit, (request) => this.#submit(request, jobs, links))
+    peer.serve(jobSubmit, (request) => this.#submit(request, jobs, links), {
+      // What another gate passes on was charged there.
+      clientOf: ({ hops }, { nodeId, address }) => (hops > 0 ? undefined : nodeId || address),
+    })
     peer.serve(jobWatch, (request, call) => this.#watch(request, call))
     peer.serve(jobCancel, (request) => this.#cancel(request, jobs))
     peer.serve(jobReport, (request) => jobs.report(request) ?? this.#elsewhere(request.jobId))
@@ -358,10 +370,11 @@ export class Gate implements Node {
     return { ok: true as const, status }
   }
 
-  #halt(): void {
+  async #halt(): Promise<void> {
     this.#company?.claims.stop()
     this.#jobs?.stop()
     this.#watchers.wakeAll()
+    await this.#links?.stop()
   }
 }
 

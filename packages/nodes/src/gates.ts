@@ -1,5 +1,6 @@
 /** The gates a client knows of: one is preferred until it fails, then another takes its place. */
 import { HsError, TransportError, type Random } from '@hs/core'
+import { CircuitOpenError } from '@hs/health'
 import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { Answer, Method } from './wire/method.js'
@@ -63,6 +64,7 @@ export class Gates {
 
 /** Whether another gate, or another time, may do better. */
 function isUnreachable(error: unknown): boolean {
+  if (error instanceof CircuitOpenError) return true
   if (!(error instanceof TransportError)) return HsError.is(error, 'DECODE_ERROR')
   return error.code !== 'MESSAGE_TOO_LARGE' && error.code !== 'INVALID_ARGUMENT' && error.code !== 'CLOSED'
 }

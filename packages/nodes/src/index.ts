@@ -13,7 +13,7 @@ export {
 } from './manager.js'
 export { Worker, type WorkerCounters, type WorkerEvents, type WorkerOptions, type WorkerSnapshot } from './worker.js'
 export { Gate, type GateEvents, type GateLimits, type GateOptions, type GateSnapshot } from './gate.js'
-export type { DatacenterFacts } from './datacenter-link.js'
+export type { DatacenterSnapshot } from './datacenter-link.js'
 export { Client, type ClientOptions, type DatacenterView } from './client.js'
 export { JobHandle, type CancelAnswer, type JobHandleEvents, type ResultOptions } from './job-handle.js'
 export type { JobDescription, JobProgress, JobResult, JobStep, StepResult, SubmitOptions } from './job-types.js'

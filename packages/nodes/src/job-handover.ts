@@ -41,6 +41,7 @@ export class JobHandover {
       leader,
       owner: () => this.#owner,
       gates: () => [],
+      onBackpressure: () => undefined,
       onAcknowledged: () => this.#endIfDone(),
       onTaken: () => undefined,
       onRefused: ({ code, owner }) => {

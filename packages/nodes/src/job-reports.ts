@@ -5,13 +5,14 @@
  */
 import type { Clock, Random, Timer } from '@hs/core'
 import type { DcJobSnapshot } from '@hs/jobs'
+import type { BackpressureSignal } from '@hs/overload'
 import { fullJitterMs } from './backoff.js'
 import { inLaterTurn } from './later-turn.js'
 import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
 import type { NodeTiming } from './timing.js'
 import type { ExecutionRef, JobOwner, LeaderRef, Refusal } from './wire/fields.js'
-import { jobReport } from './wire/gate-manager.js'
+import { jobReport, type GrantedTime } from './wire/gate-manager.js'
 import type { Part } from './wire/parts.js'
 import { sizeOf, type ShardResultWire } from './wire/shard-result.js'
 
@@ -27,6 +28,8 @@ export interface JobReportsOptions {
   owner(): JobOwner
   /** Addresses of gates that may know the owner, if the one that is known is silent. */
   gates(): readonly string[]
+  /** What the gate that was asked wants less of, if anything. */
+  onBackpressure(gate: string, signal: BackpressureSignal): void
   onAcknowledged(ref: ExecutionRef): void
   /** The gate has this result. */
   onTaken(result: ShardResultWire): void
@@ -64,6 +67,9 @@ export class JobReports {
   /** Plans that the owner has: they are fixed one after the other, and each travels once. */
   #plansTold = 0
   #toldTo: string | null = null
+  #granted: GrantedTime | null = null
+  /** What of it the owner has. */
+  #grantedTold: GrantedTime | null = null
   /** What is left of the final result. */
   #final: Part[] | null = null
   #delivered = false
@@ -97,6 +103,12 @@ export class JobReports {
   windows(windows: readonly NumberedWindow[]): void {
     this.#windows.push(...windows)
     if (windows.length > 0) this.#schedule()
+  }
+
+  /** All the time that was granted so far. */
+  granted(time: GrantedTime): void {
+    this.#granted = time
+    this.#schedule()
   }
 
   finish(parts: readonly Part[]): void {
@@ -162,7 +174,8 @@ export class JobReports {
     }
     this.#failures = 0
     if (this.#settled.size > 0 || this.#final !== null) this.#wake()
-    else if (this.#windows.length > 0 || this.#progress !== null) this.#schedule()
+    else if (this.#windows.length > 0 || this.#progress !== null || this.#granted !== this.#grantedTold)
+      this.#schedule()
   }
 
   #compose(): Report | null {
@@ -186,7 +199,8 @@ export class JobReports {
     const { clock, timing } = this.#options
     const isDue = last !== null || clock.now() - this.#progressSentAt >= timing.reportMs
     const progress = isDue ? this.#progress : null
-    if (settled.length === 0 && windows.length === 0 && last === null && progress === null) return null
+    const isTold = progress === null && this.#granted === this.#grantedTold
+    if (settled.length === 0 && windows.length === 0 && last === null && isTold) return null
     return { progress, settled, windows, final: last }
   }
 
@@ -194,14 +208,19 @@ export class JobReports {
   async #send({ progress, settled, windows, final }: Report): Promise<boolean> {
     const { jobId, datacenter, peer, signal, leader, onRefused } = this.#options
     const { gateId } = this.#options.owner()
-    if (gateId !== this.#toldTo) this.#plansTold = 0
+    if (gateId !== this.#toldTo) {
+      this.#plansTold = 0
+      this.#grantedTold = null
+    }
     this.#toldTo = gateId
-    const report = { jobId, datacenter, leader: leader(), settled, windows }
+    const granted = this.#granted === this.#grantedTold ? null : this.#granted
     const told = progress === null ? null : withNewPlans(progress, this.#plansTold)
-    const request = { ...report, ...(told && { progress: told }), ...(final && { final }) }
+    const news = { ...(told && { progress: told }), ...(granted && { granted }), ...(final && { final }) }
+    const request = { jobId, datacenter, leader: leader(), settled, windows, ...news }
+    const gate = this.#destination()
     let answer
     try {
-      answer = await peer.ask(this.#destination(), jobReport, request, { signal })
+      answer = await peer.ask(gate, jobReport, request, { signal })
     } catch (error) {
       if (!isLinkFailure(error)) throw error
       return true
@@ -211,10 +230,12 @@ export class JobReports {
       onRefused(answer)
       return true
     }
+    this.#options.onBackpressure(gate, answer.backpressure)
     if (answer.abandon) {
       this.#options.onAbandoned()
       return false
     }
+    if (granted !== null) this.#grantedTold = granted
     if (told !== null) this.#plansTold += Object.keys(told.plans).length
     this.#taken({ progress, settled, windows, final }, answer.acknowledged)
     return false

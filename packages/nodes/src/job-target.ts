@@ -2,6 +2,7 @@
 import { parseShardKey, type DcJobResult, type DcJobSnapshot, type WorkflowStatus } from '@hs/jobs'
 import { finalCodec } from './manager-job.js'
 import type { TargetAssignment } from './target-assignment.js'
+import type { GrantedTime } from './wire/gate-manager.js'
 import { PartCollector, type Part } from './wire/parts.js'
 import type { ShardResultWire } from './wire/shard-result.js'
 
@@ -21,6 +22,8 @@ export class JobTarget {
   #snapshot: DcJobSnapshot | null = null
   #final: DcJobResult | null = null
   #duplicates = 0
+  #granted: GrantedTime = { term: 0, totalMs: 0 }
+  #extendedMs = 0
 
   constructor(datacenter: string, assignment: TargetAssignment) {
     this.datacenter = datacenter
@@ -42,6 +45,21 @@ export class JobTarget {
   /** Other executions of shards that were settled already. */
   get duplicates(): number {
     return this.#duplicates
+  }
+
+  /** All the time that was granted beyond that of the job, in milliseconds. */
+  get extendedMs(): number {
+    return this.#extendedMs
+  }
+
+  /** What of it is news. A later leadership counts from 0 again. */
+  extended({ term, totalMs }: GrantedTime): number {
+    const known = this.#granted
+    if (term < known.term) return 0
+    const moreMs = Math.max(0, totalMs - (term === known.term ? known.totalMs : 0))
+    this.#granted = { term, totalMs: term === known.term ? Math.max(totalMs, known.totalMs) : totalMs }
+    this.#extendedMs += moreMs
+    return moreMs
   }
 
   get plans(): Plans {

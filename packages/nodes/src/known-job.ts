@@ -14,7 +14,7 @@ const FOREIGN = 0
 export class KnownJob {
   readonly jobId: string
   readonly #spec: Assignment['spec']
-  readonly #deadlineMs: number | null
+  #deadlineMs: number | null
   readonly #settled = new Map<string, ShardResultWire>()
   readonly #plans = new Map<string, readonly number[]>()
   #owner: JobOwner
@@ -58,6 +58,12 @@ export class KnownJob {
 
   progress(snapshot: DcJobSnapshot): void {
     this.#snapshot = snapshot
+  }
+
+  /** What is left of its time, by its owner's word: more than is known if it was granted more. */
+  prolong({ timeoutMs }: Assignment['spec'], nowMs: number): void {
+    if (timeoutMs !== undefined && this.#deadlineMs !== null)
+      this.#deadlineMs = Math.max(this.#deadlineMs, nowMs + timeoutMs)
   }
 
   plan(plans: Assignment['plans']): void {

@@ -4,6 +4,7 @@
  */
 import { BoundedMap, HsError, LimitError } from '@hs/core'
 import { parseShardKey, type DcJobResult, type JobScheduler } from '@hs/jobs'
+import type { BackpressureSignal } from '@hs/overload'
 import type { WindowResult } from '@hs/windowed-stats'
 import type { DatacenterState } from './datacenter-state.js'
 import type { KnownJob } from './known-job.js'
@@ -27,6 +28,8 @@ export interface LeaderJobsOptions {
   self(): LeaderRef
   /** Addresses of the gates that are there. */
   gates(): readonly string[]
+  /** What a gate wants less of, if anything. */
+  onBackpressure(gate: string, signal: BackpressureSignal): void
   /** The gate has this result. */
   acknowledge(workerId: string, ref: ExecutionRef): void
   /** Another leader had accepted it before: called in front of its submission. */
@@ -173,7 +176,7 @@ export class LeaderJobs {
   }
 
   #managerJob(jobId: string, owner: JobOwner, retried: ReadonlySet<string>): ManagerJob {
-    const { datacenter, signal, self, gates, acknowledge, state, life } = this.#options
+    const { datacenter, signal, self, gates, acknowledge, onBackpressure, state, life } = this.#options
     const { peer, runtime, timing, reporter, label } = life
     const { clock, random } = runtime
     return new ManagerJob({
@@ -189,6 +192,7 @@ export class LeaderJobs {
       leader: self,
       gates,
       onAcknowledged: acknowledge,
+      onBackpressure,
       onTaken: (result) => state?.jobSettled(jobId, result),
       onRefused: (refusal) => this.#refused(jobId, refusal),
       onDelivered: () => this.#delivered(jobId),

@@ -134,15 +134,18 @@ export class LeaderLink {
     this.#hint = null
     for (let hop = 0; hop <= MAX_HINTS; hop++) {
       const request = { ...this.#options.registration(), ...(this.#followed && { leader: this.#followed }) }
-      const answer = await peer.ask(address, workerRegister, request, { signal }).catch((error: unknown) => {
-        if (!signal.aborted && !isLinkFailure(error)) this.#options.onError(error)
-        return null
-      })
+      const answer = await peer
+        .ask(address, workerRegister, request, { signal, probe: true })
+        .catch((error: unknown) => {
+          if (!signal.aborted && !isLinkFailure(error)) this.#options.onError(error)
+          return null
+        })
       if (answer === null || signal.aborted) return 'failed'
       if (answer.ok) {
         if (answer.leader.term < this.term) return 'failed'
         this.#failures = 0
         this.#leader = this.#followed = answer.leader
+        peer.met(answer.leader)
         onFound(answer.leader, answer.abort)
         return 'found'
       }

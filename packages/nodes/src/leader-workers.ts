@@ -3,6 +3,7 @@
  * that a new leader learns from it what is under way; a later life of it takes the place of an earlier one.
  */
 import type { Dispatch, JobScheduler } from '@hs/jobs'
+import type { LeaderHealth } from './leader-health.js'
 import type { NodeLife } from './node-life.js'
 import { refuse, type LeaderRef } from './wire/fields.js'
 import type { Admission, workerRegister } from './wire/manager-worker.js'
@@ -19,6 +20,7 @@ export interface LeaderWorkersOptions {
   onLeader(leader: LeaderRef): void
   /** The latest life of a worker that managers know. */
   minIncarnation(workerId: string): number
+  readonly health: LeaderHealth
   onRegistered(workerId: string): void
   onLost(workerId: string, why: string): void
 }
@@ -58,6 +60,7 @@ export class LeaderWorkers {
     const isNew = known?.incarnation !== incarnation || known.address !== address
     if (isNew) {
       known?.close()
+      life.peer.met({ address, generation: incarnation })
       // Before the scheduler hears of it: what it dispatches within this step is for this life.
       this.#records.set(workerId, this.#record(workerId, incarnation, address))
     } else known.monitor.heard()
@@ -79,6 +82,7 @@ export class LeaderWorkers {
     if (this.#records.get(workerId) !== record) return
     record.close()
     this.#records.delete(workerId)
+    this.#options.health.workers.forget(workerId)
     this.#options.scheduler().workerLost(workerId)
     this.#options.onLost(workerId, why)
   }
@@ -88,7 +92,7 @@ export class LeaderWorkers {
   }
 
   #record(workerId: string, incarnation: number, address: string): WorkerRecord {
-    const { life, scheduler, self, onLeader } = this.#options
+    const { life, scheduler, self, onLeader, health } = this.#options
     const { peer, runtime, timing, reporter, label } = life
     const record: WorkerRecord = new WorkerRecord({
       workerId,
@@ -96,6 +100,7 @@ export class LeaderWorkers {
       address,
       peer,
       clock: runtime.clock,
+      runtime,
       timing,
       leader: self,
       onLeader,
@@ -104,7 +109,8 @@ export class LeaderWorkers {
       onAbortState: (key, fence, state) => {
         if (state === 'unknown') scheduler().aborted(key, fence)
       },
-      onSuspected: (suspected) => scheduler().pool.setHealth(workerId, suspected ? 'unhealthy' : 'healthy'),
+      onAnswered: (afterMs) => health.latency.record(afterMs),
+      onSuspected: () => scheduler().pool.setHealth(workerId, health.bucket(record)),
       onLost: (why) => {
         runtime.logger.warn('a worker is lost', { worker: workerId, why })
         this.gone(record, why)

@@ -4,7 +4,7 @@
  */
 import { HsError, type TransportErrorCode } from '@hs/core'
 
-const expected: ReadonlySet<string> = new Set<TransportErrorCode>([
+const expected: ReadonlySet<string> = new Set<TransportErrorCode | 'CIRCUIT_OPEN' | 'NODE_STOPPED'>([
   'CONNECT_FAILED',
   'CONNECTION_LOST',
   'DEADLINE_EXCEEDED',
@@ -13,8 +13,10 @@ const expected: ReadonlySet<string> = new Set<TransportErrorCode>([
   'RESOURCE_EXHAUSTED',
   'POOL_EXHAUSTED',
   'CLOSED',
+  'CIRCUIT_OPEN',
+  'NODE_STOPPED',
 ])
 
 export function isLinkFailure(error: unknown): boolean {
-  return HsError.is(error) && (expected.has(error.code) || error.code === 'NODE_STOPPED')
+  return HsError.is(error) && expected.has(error.code)
 }

@@ -9,7 +9,7 @@ import { JobReports, type JobReportsOptions } from './job-reports.js'
 import { wholeCodec } from './wire/codecs.js'
 import { windowCodec } from './wire/client-gate.js'
 import type { ExecutionRef, JobOwner } from './wire/fields.js'
-import { assignmentSchema, finalSchema } from './wire/gate-manager.js'
+import { assignmentSchema, finalSchema, type GrantedTime } from './wire/gate-manager.js'
 import { cut } from './wire/parts.js'
 import type { ShardResultWire } from './wire/shard-result.js'
 
@@ -50,6 +50,7 @@ export class ManagerJob {
   readonly #provisional = new Map<string, ShardResultWire>()
   /** Windows so far, by workflow. */
   readonly #windowSequences = new Map<string, number>()
+  #granted: GrantedTime | null = null
   #over = false
 
   constructor(options: ManagerJobOptions) {
@@ -102,6 +103,13 @@ export class ManagerJob {
         return { seq: fenceToken(term, n), window: windowCodec.encode(windowToWire(window)) }
       }),
     )
+  }
+
+  /** Some of its work was granted more time. */
+  extended(ms: number): void {
+    const { term = this.#options.leader().term, totalMs = 0 } = this.#granted ?? {}
+    this.#granted = { term, totalMs: totalMs + ms }
+    this.reports.granted(this.#granted)
   }
 
   finish(result: DcJobResult, windows: readonly WindowResult[]): void {

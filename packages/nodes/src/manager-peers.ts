@@ -38,10 +38,10 @@ export class ManagerPeers {
     const collector = this.#collecting.get(leader.id) ?? new PartCollector()
     this.#collecting.set(leader.id, collector) // its time begins anew with every part
     const whole = collector.add(part)
-    if (whole === null) return { ok: true as const, missing: [] }
+    if (whole === null) return this.#taken([])
     this.#collecting.delete(leader.id)
     const verdict = this.#state.apply(stateCodec.decode(whole), leader, this.#life.runtime.clock.now())
-    return verdict === 'stale' ? this.#refuse() : { ok: true as const, missing: [...verdict.missing] }
+    return verdict === 'stale' ? this.#refuse() : this.#taken(verdict.missing)
   }
 
   /** All parts are of one moment: the one in which the first was asked for. */
@@ -53,6 +53,11 @@ export class ManagerPeers {
     if (part === undefined) return refuse('NOT_READY', `${this.#life.id} has no part ${cursor}: begin with the first`)
     if (cursor + 1 === parts?.length) this.#answering.delete(leader.id)
     return { ok: true as const, part }
+  }
+
+  #taken(missing: readonly string[]) {
+    const { id, load } = this.#life
+    return { ok: true as const, missing: [...missing], manager: id, overload: load.state }
   }
 
   #refuse() {

@@ -3,10 +3,12 @@
  * others stand by, tell whoever asks who leads, and take over when that one is gone.
  */
 import { deepFreeze, parseOptions, TypedEmitter, type Disk } from '@hs/core'
+import { FederatedResponder, type ResponderReport } from '@hs/health'
 import type { DcJobResult, JobSchedulerOptions } from '@hs/jobs'
 import * as z from 'zod'
 import { DatacenterLeader, type ManagerCounters } from './datacenter-leader.js'
 import { DatacenterState } from './datacenter-state.js'
+import type { ManagerAlert, ManagerCount } from './leader-health.js'
 import { ManagerCluster } from './manager-cluster.js'
 import { ManagerPeers } from './manager-peers.js'
 import { NodeLife } from './node-life.js'
@@ -21,11 +23,11 @@ import {
 } from './node-options.js'
 import type { Node, ReadyOptions } from './node.js'
 import type { RpcPeer } from './rpc-peer.js'
-import { MAX_TIER } from './tier-cluster.js'
+import { MAX_TIER, PROBE_CHANNEL } from './tier-cluster.js'
 import { jobCancel } from './wire/client-gate.js'
 import { refuse, type Refusal } from './wire/fields.js'
 import { jobAssign, jobForget, managerStatus } from './wire/gate-manager.js'
-import { workerRegister, workerReport } from './wire/manager-worker.js'
+import { workerExtend, workerRegister, workerReport } from './wire/manager-worker.js'
 
 export interface ManagerLimits {
   /** @default 10_000 */
@@ -52,6 +54,8 @@ export interface ManagerEvents {
   workerRegistered: [id: string]
   workerLost: [id: string, why: string]
   jobFinished: [DcJobResult]
+  /** While this manager leads: of its workers and of the managers, each once a transition. */
+  alert: [ManagerAlert]
 }
 
 export interface ManagerSnapshot {
@@ -71,6 +75,9 @@ export interface ManagerSnapshot {
   readonly overload: string
   readonly counters: Readonly<Record<string, number>>
 }
+
+/** Before any leader has spoken. */
+const NOTHING = Object.freeze({ workers: 0, workersHealthy: 0, coresAvailable: 0, coresTotal: 0 })
 
 const isDisk = (x: unknown): boolean => typeof (x as Disk | null)?.open === 'function'
 
@@ -172,7 +179,7 @@ export class Manager implements Node {
       freeCores: scheduler?.freeCores ?? 0,
       jobs: leader?.jobs ?? 0,
       shards: scheduler?.shards ?? 0,
-      overload: 'healthy',
+      overload: this.#life.load.state,
       counters: {
         ...scheduler?.counters,
         ...this.#counters,
@@ -185,6 +192,11 @@ export class Manager implements Node {
     return this.stop()
   }
 
+  get #managers(): ManagerCount {
+    const { peers, clusterSize = peers.length + 1 } = this.#options
+    return { managers: clusterSize, managersAlive: this.#cluster?.size ?? 1 }
+  }
+
   get #leader(): DatacenterLeader | undefined {
     if (this.#life.over || this.#cluster?.leads === false) return undefined
     return this.#leading
@@ -194,10 +206,12 @@ export class Manager implements Node {
     const { cluster, datacenter, peers, clusterSize = peers.length + 1, disk } = this.#options
     peer.serve(workerRegister, (request) => this.#led((leader) => leader.register(request)))
     peer.serve(workerReport, (request) => this.#led((leader) => leader.report(request)))
+    peer.serve(workerExtend, (request) => this.#led((leader) => leader.extend(request)))
     peer.serve(jobAssign, (request) => this.#led((leader) => leader.assign(request)))
     peer.serve(jobCancel, (request) => this.#led((leader) => leader.cancel(request)))
     peer.serve(jobForget, ({ jobIds }) => this.#led((leader) => leader.forget(jobIds)))
     peer.serve(managerStatus, (request) => this.#led((leader) => leader.status(request, this.#cluster?.size ?? 1)))
+    this.#answerProbes()
     if (clusterSize === 1) {
       this.#lead(1)
       return
@@ -219,6 +233,28 @@ export class Manager implements Node {
       },
     })
     await this.#cluster.start()
+  }
+
+  /** Of gates: how the datacenter is, and who leads it (channel 1 of the datagrams). */
+  #answerProbes(): void {
+    new FederatedResponder({
+      ...this.#life.runtime,
+      transport: this.#life.datagrams.channel(PROBE_CHANNEL),
+      datacenter: this.#options.datacenter,
+      node: this.id,
+      report: () => this.#report(),
+    })
+  }
+
+  #report(): ResponderReport {
+    const { generation: incarnation } = this.#life
+    const leader = this.#leader
+    if (leader !== undefined) return { incarnation, leader: true, term: leader.term, facts: leader.facts() }
+    const known = this.#cluster?.leader?.ref
+    const term = Math.max(this.#cluster?.term ?? 0, this.#state?.leader?.term ?? 0)
+    const facts = { ...(this.#state?.facts ?? NOTHING), ...this.#managers }
+    const isOther = known !== undefined && known.id !== this.#life.nodeId
+    return { incarnation, leader: false, term, facts, ...(isOther && { leaderAddress: known.address }) }
   }
 
   /** What the leader answers; a refusal if this one is none. */
@@ -253,6 +289,8 @@ export class Manager implements Node {
         this.#counters.workersLost++
         this.events.emit('workerLost', workerId, why)
       },
+      managers: () => this.#managers,
+      onAlert: (alert) => this.events.emit('alert', alert),
       onJobFinished: (result) => this.events.emit('jobFinished', result),
     })
     this.events.emit('leaderChanged', { leaderId: this.id, term })

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events'
 import {
   Condition,
+  DatagramChannels,
   ErrorReporter,
   newNodeId,
   parseNodeId,
@@ -14,7 +15,9 @@ import {
   type RpcTransport,
   type RuntimeOptions,
 } from '@hs/core'
+import { Admission, PriorityExecutor, type RateLimiter } from '@hs/overload'
 import { closeEndpoint, listenEndpoint, type Endpoint } from './endpoint.js'
+import { NodeLoad } from './node-load.js'
 import { stoppedError, waitReady, type ReadyOptions } from './node.js'
 import { RpcPeer } from './rpc-peer.js'
 import { resolveTiming, type NodeTiming } from './timing.js'
@@ -25,6 +28,14 @@ export interface NodeLifeOptions extends Required<RuntimeOptions> {
   readonly listen?: string | undefined
   readonly transport?: { readonly datagram: DatagramTransport; readonly rpc: RpcTransport } | undefined
   readonly timing: Parameters<typeof resolveTiming>[0]
+}
+
+/** What differs between the kinds of nodes. */
+export interface NodeTraits {
+  /** Of requests that come with a client. @default none */
+  readonly limiter?: RateLimiter
+  /** Whether using the CPU is what it is there for. @default false */
+  readonly worksHard?: boolean
 }
 
 /** One for each job and datacenter, at most. */
@@ -41,14 +52,17 @@ export class NodeLife {
   readonly scope: TaskScope
   /** Notified whenever something changes that `ready` may wait for. */
   readonly changed: Condition
+  readonly load: NodeLoad
+  readonly admission: Admission
   readonly #options: NodeLifeOptions
   #opened: Promise<void> | undefined
   #endpoint: Endpoint | undefined
+  #datagrams: DatagramChannels | undefined
   #peer: RpcPeer | undefined
   #nodeId: NodeId | undefined
   #closing: Promise<void> | undefined
 
-  constructor(kind: string, options: NodeLifeOptions) {
+  constructor(kind: string, options: NodeLifeOptions, { limiter, worksHard = false }: NodeTraits = {}) {
     const { id, clock, random, timing } = options
     this.label = `${kind} ${id}`
     this.id = id
@@ -61,6 +75,18 @@ export class NodeLife {
     // As many requests as are under way listen to it.
     setMaxListeners(0, this.scope.signal)
     this.changed = new Condition({ clock })
+    this.load = new NodeLoad({
+      runtime: this.runtime,
+      measures: options.transport === undefined,
+      worksHard,
+      generation: () => this.generation,
+    })
+    this.admission = new Admission({
+      ...this.runtime,
+      detector: this.load.detector,
+      executor: new PriorityExecutor(this.runtime),
+      ...(limiter && { limiter }),
+    })
   }
 
   get address(): string {
@@ -96,6 +122,15 @@ export class NodeLife {
   get endpoint(): Endpoint {
     if (this.#endpoint === undefined) throw stoppedError(this.label)
     return this.#endpoint
+  }
+
+  /**
+   * Where protocols share the datagrams: each has a channel of its own.
+   * @throws NodeError `'NODE_STOPPED'` before `start`.
+   */
+  get datagrams(): DatagramChannels {
+    this.#datagrams ??= new DatagramChannels(this.endpoint.datagram, this.runtime)
+    return this.#datagrams
   }
 
   /** Opens the endpoint once; `begin` serves methods and starts tasks in the same step. */
@@ -141,11 +176,14 @@ export class NodeLife {
     }
     this.#nodeId = nodeId
     this.#peer = new RpcPeer(endpoint.rpc, {
+      runtime,
+      timing,
       cluster,
-      timeoutMs: timing.rpcTimeoutMs,
       name: this.label,
+      admission: this.admission,
       onError: (error, method) => this.reporter.report(`${this.label}.${method}`, error),
     })
+    await this.load.start()
     await begin(this.#peer)
   }
 
@@ -158,6 +196,7 @@ export class NodeLife {
     this.#peer?.close()
     this.changed.notify()
     await this.scope.stop(stoppedError(this.label))
+    await this.load.stop()
     if (this.#endpoint !== undefined) await closeEndpoint(this.#endpoint)
     else await this.#options.transport?.rpc.close()
   }

@@ -3,7 +3,7 @@
  * seconds the whole, by which a peer that missed something notices and asks for it. A peer that has not answered yet is
  * told nothing more: it catches up with the next whole.
  */
-import type { Timer } from '@hs/core'
+import type { OverloadState, Timer } from '@hs/core'
 import type { DatacenterState } from './datacenter-state.js'
 import { isLinkFailure } from './link-failure.js'
 import type { NodeLife } from './node-life.js'
@@ -18,6 +18,8 @@ export interface StateBroadcastOptions {
   self(): LeaderRef
   /** Addresses of the managers that are there now. */
   peers(): readonly string[]
+  /** What a peer says of itself. */
+  onAnswer(address: string, about: { readonly manager: string; readonly overload: OverloadState }): void
 }
 
 const BATCH_MS = 1_000
@@ -87,12 +89,13 @@ export class StateBroadcast {
 
   /** Which jobs the peer needs whole. */
   async #ask(to: string, parts: readonly Part[]): Promise<readonly string[]> {
-    const { life, self, signal } = this.#options
+    const { life, self, signal, onAnswer } = this.#options
     let missing: readonly string[] = []
     for (const part of parts) {
       const answer = await life.peer.ask(to, managerState, { leader: self(), part }, { signal })
       if (!answer.ok) return []
       missing = answer.missing
+      if (!signal.aborted) onAnswer(to, answer)
     }
     return missing
   }

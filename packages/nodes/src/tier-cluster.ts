@@ -2,7 +2,6 @@
  * The nodes of one tier among themselves: SWIM tells which gates there are, or which managers of a datacenter. How many
  * there are to be is configured, so that the dead do not make a quorum smaller.
  */
-import { DatagramChannels } from '@hs/core'
 import { Cluster, presets, type Member, type RolePolicy } from '@hs/swim'
 import type { NodeLife } from './node-life.js'
 
@@ -18,6 +17,8 @@ export interface TierClusterOptions {
 
 /** What SWIM takes of the datagrams of a node. */
 const SWIM_CHANNEL = 0
+/** What the probes of gates take, to managers of other datacenters. */
+export const PROBE_CHANNEL = 1
 /** By which others know this life of a node, whatever SWIM calls it. */
 const NODE_ID = 'node'
 
@@ -29,7 +30,7 @@ export class TierCluster {
 
   constructor({ life, name, role, policy, peers }: TierClusterOptions) {
     const { runtime, timing, reporter, label } = life
-    const { datagram, rpc } = life.endpoint
+    const { rpc } = life.endpoint
     this.swim = new Cluster({
       ...runtime,
       ...presets.local,
@@ -40,7 +41,7 @@ export class TierCluster {
       role,
       roles: { [role]: policy },
       cluster: name,
-      datagram: new DatagramChannels(datagram, runtime).channel(SWIM_CHANNEL),
+      datagram: life.datagrams.channel(SWIM_CHANNEL),
       rpc,
       seeds: peers,
       meta: { [NODE_ID]: life.nodeId },

@@ -1,7 +1,7 @@
 /**
  * Whether a worker lives. A busy event loop must not look dead, so silence alone only makes a suspect: the worker is
  * asked. One that refuses twice, `heartbeatMs` apart, is gone (a crashed process refuses); one that neither answers nor
- * refuses gets no new work, and is given up after `workerSilenceMs`.
+ * refuses gets no new work, and is given up after `workerSilenceMs` and what its work was granted beyond it.
  */
 import { HsError, TransportError, type Clock, type Timer } from '@hs/core'
 import type { NodeTiming } from './timing.js'
@@ -9,6 +9,8 @@ import type { NodeTiming } from './timing.js'
 export interface WorkerMonitorOptions {
   readonly clock: Clock
   readonly timing: Readonly<NodeTiming>
+  /** So much longer than `workerSilenceMs` it may be silent now: it was granted more time (AD-26). */
+  extraSilenceMs(): number
   /** Resolves when the worker, in the life that is known, has answered. */
   ping(): Promise<void>
   onSuspected(suspected: boolean): void
@@ -57,9 +59,9 @@ export class WorkerMonitor {
 
   /** Wakes when it has been silent for two heartbeats; what it says meanwhile only moves the next look. */
   #watch(): void {
-    const { clock, timing } = this.#options
+    const { clock, timing, extraSilenceMs } = this.#options
     const silentMs = clock.now() - this.#heardAt
-    if (silentMs >= timing.workerSilenceMs) {
+    if (silentMs >= timing.workerSilenceMs + extraSilenceMs()) {
       this.#lose(`silent for ${Math.round(silentMs)} ms`)
       return
     }

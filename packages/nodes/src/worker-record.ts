@@ -3,10 +3,12 @@
  * request; one that is not answered is sent again under the same fences, which the worker's shard table makes safe.
  */
 import { setMaxListeners } from 'node:events'
-import { HsError, TransportError, type Clock } from '@hs/core'
+import { HsError, TransportError, type Clock, type RuntimeOptions } from '@hs/core'
+import { CircuitOpenError } from '@hs/health'
 import type { Dispatch } from '@hs/jobs'
 import { isLinkFailure } from './link-failure.js'
 import type { RpcPeer } from './rpc-peer.js'
+import { ShardExtensions } from './shard-extensions.js'
 import type { NodeTiming } from './timing.js'
 import type { ExecutionRef, LeaderRef } from './wire/fields.js'
 import { jobForget } from './wire/gate-manager.js'
@@ -21,12 +23,15 @@ export interface WorkerRecordOptions {
   readonly address: string
   readonly peer: RpcPeer
   readonly clock: Clock
+  readonly runtime: Required<RuntimeOptions>
   readonly timing: Readonly<NodeTiming>
   /** Who leads, and under which term, now. */
   leader(): LeaderRef
   /** The worker follows another leader. */
   onLeader(leader: LeaderRef): void
   onAdmission(key: string, fence: number, admission: Admission): void
+  /** Dispatches were answered, so long after they were sent. */
+  onAnswered(afterMs: number): void
   /** The dispatch reached nobody, as far as can be told. */
   onUnanswered(key: string, fence: number, code: string): void
   onAbortState(key: string, fence: number, state: 'aborting' | 'finished' | 'unknown'): void
@@ -44,6 +49,9 @@ export class WorkerRecord {
   readonly incarnation: number
   readonly address: string
   readonly monitor: WorkerMonitor
+  readonly extensions: ShardExtensions
+  /** It takes no more work. */
+  stopping = false
   readonly #options: WorkerRecordOptions
   readonly #over = new AbortController()
   #dispatches: Dispatch[] = []
@@ -57,9 +65,11 @@ export class WorkerRecord {
     this.workerId = options.workerId
     this.incarnation = options.incarnation
     this.address = options.address
+    this.extensions = new ShardExtensions(options.runtime)
     this.monitor = new WorkerMonitor({
       clock: options.clock,
       timing: options.timing,
+      extraSilenceMs: () => this.extensions.longestMs,
       ping: () => this.#ping(),
       onSuspected: (suspected) => options.onSuspected(suspected),
       onLost: (why) => options.onLost(why),
@@ -122,7 +132,9 @@ export class WorkerRecord {
     const dispatches = batch.map(({ workerId: _, ...dispatch }) => dispatch)
     for (let attempt = 0; ; attempt++) {
       try {
+        const askedAt = clock.now()
         const answer = await peer.ask(this.address, shardRun, { leader: leader(), dispatches }, this.#signal())
+        this.#options.onAnswered(clock.now() - askedAt)
         if (answer.ok) this.monitor.heard()
         else if (answer.leader !== undefined) this.#options.onLeader(answer.leader)
         batch.forEach(({ key, fence }, i) => {
@@ -133,7 +145,7 @@ export class WorkerRecord {
       } catch (error) {
         if (this.#over.signal.aborted) return
         this.#failed(error)
-        if (attempt === RESENDS || !isTransient(error)) {
+        if (attempt === RESENDS || !isTransient(error) || !peer.mayResend(this.address)) {
           for (const { key, fence } of batch) onUnanswered(key, fence, codeOf(error))
           return
         }
@@ -157,7 +169,7 @@ export class WorkerRecord {
 
   async #ping(): Promise<void> {
     const { peer, incarnation } = this.#options
-    const answer = await peer.ask(this.address, workerPing, {}, this.#signal())
+    const answer = await peer.ask(this.address, workerPing, {}, { signal: this.#over.signal, probe: true })
     // Another life answers under this address: this one is as gone as one that refuses.
     if (!answer.ok || answer.workerId !== this.workerId || answer.incarnation !== incarnation)
       throw new TransportError('CONNECTION_LOST', `${this.workerId} is not at ${this.address} any more`)
@@ -192,12 +204,13 @@ function* batches(dispatches: readonly Dispatch[]): Generator<Dispatch[]> {
 
 /** Whether sending the same again can help. */
 function isTransient(error: unknown): boolean {
+  if (error instanceof CircuitOpenError) return true
   if (!(error instanceof TransportError)) return false
   return error.code !== 'MESSAGE_TOO_LARGE' && error.code !== 'REMOTE_ERROR' && error.code !== 'UNKNOWN_METHOD'
 }
 
 function retryAfterMs(error: unknown): number | undefined {
-  return error instanceof TransportError ? error.retryAfterMs : undefined
+  return error instanceof TransportError || error instanceof CircuitOpenError ? error.retryAfterMs : undefined
 }
 
 function codeOf(error: unknown): string {

@@ -2,8 +2,9 @@
  * What a worker tells its leader, one report at a time: results as soon as there are any, the rest every `reportMs`,
  * and all that runs with every heartbeat. What finishes while a report is on its way goes with the next one.
  */
-import type { Clock, Timer } from '@hs/core'
+import type { BackpressureLevel, Clock, Timer } from '@hs/core'
 import type { RunningShard, ShardTable } from '@hs/jobs'
+import type { BackpressureView } from '@hs/overload'
 import type { Execution, ProgressFrame } from './execution.js'
 import { inLaterTurn } from './later-turn.js'
 import { isLinkFailure } from './link-failure.js'
@@ -12,7 +13,7 @@ import type { RpcPeer } from './rpc-peer.js'
 import type { StatsStreams } from './stats-stream.js'
 import type { NodeTiming } from './timing.js'
 import type { ExecutionRef } from './wire/fields.js'
-import { workerReport, type StatsRecordWire } from './wire/manager-worker.js'
+import { workerReport, type StatsRecordWire, type WorkerHealth, type WorkerResources } from './wire/manager-worker.js'
 import { asWire, sizeOf, type ShardResultWire } from './wire/shard-result.js'
 
 export interface WorkerReportsOptions {
@@ -26,6 +27,10 @@ export interface WorkerReportsOptions {
   readonly signal: AbortSignal
   readonly workerId: string
   readonly incarnation: number
+  /** What the leader asks for. */
+  readonly asked: BackpressureView
+  health(draining: boolean): WorkerHealth
+  resources(): WorkerResources | undefined
   onAnswer(acknowledged: readonly ExecutionRef[], abort: readonly ExecutionRef[]): void
   onError(error: unknown): void
 }
@@ -34,6 +39,8 @@ export interface WorkerReportsOptions {
 const REPORT_BYTES = 1_048_576
 const MAX_RESULTS = 512
 const FAREWELL_ROUNDS = 8
+/** By how much rarer progress and statistics leave, at each level that the leader asks for; results always go at once. */
+const RARER: Readonly<Record<BackpressureLevel, number>> = { none: 1, throttle: 2, batch: 4, reject: Infinity }
 
 interface Report {
   readonly running: RunningShard[] | null
@@ -50,7 +57,8 @@ export class WorkerReports {
   #inFlight: Promise<void> | null = null
   #woken = false
   #version = 0
-  #sentAt = -Infinity
+  /** Progress and statistics. */
+  #dataSentAt = -Infinity
   #listedAt = -Infinity
   #draining = false
   #stopping = false
@@ -100,7 +108,7 @@ export class WorkerReports {
     this.stop()
     await this.#inFlight
     for (let round = 1; round <= FAREWELL_ROUNDS && link.leader !== null; round++) {
-      const report = this.#compose(true)
+      const report = this.#compose(true, true)
       await this.#send(report)
       const { pendingResults } = table.snapshot()
       if (pendingResults === 0 && report.results.length === 0) return
@@ -114,9 +122,12 @@ export class WorkerReports {
     if (this.#inFlight !== null || this.#stopping || link.leader === null || signal.aborted) return
     const now = clock.now()
     const heartbeat = now - this.#listedAt >= timing.heartbeatMs
-    const report = this.#compose(heartbeat)
+    // Read at this very moment: what was asked for earlier may be over.
+    const rarer = RARER[this.#options.asked.level()]
+    const isDataDue = rarer === 1 || now - this.#dataSentAt >= rarer * timing.reportMs
+    const report = this.#compose(heartbeat, isDataDue)
     const news = report.progress.length > 0 || report.stats.length > 0
-    const due = heartbeat || (news && now - this.#sentAt >= timing.reportMs)
+    const due = heartbeat || (news && now - this.#dataSentAt >= timing.reportMs)
     if (report.results.length === 0 && !due) {
       this.#schedule()
       return
@@ -141,7 +152,7 @@ export class WorkerReports {
     this.#timer = clock.setTimer(Math.max(1, Math.min(timing.reportMs, untilHeartbeatMs)), () => this.#flush())
   }
 
-  #compose(withRunning: boolean): Report {
+  #compose(withRunning: boolean, withData: boolean): Report {
     const { table, streams, executions } = this.#options
     if (this.#outbox.length < MAX_RESULTS)
       this.#outbox.push(...table.dueResults(MAX_RESULTS - this.#outbox.length).map(asWire))
@@ -153,28 +164,30 @@ export class WorkerReports {
       results.push(result)
     }
     const progress: ProgressFrame[] = []
-    for (const execution of executions.values()) if (execution.progress !== null) progress.push(execution.progress)
-    return { running: withRunning ? table.running() : null, progress, results, stats: streams.outgoing() }
+    if (withData)
+      for (const execution of executions.values()) if (execution.progress !== null) progress.push(execution.progress)
+    const stats = withData ? streams.outgoing() : []
+    return { running: withRunning ? table.running() : null, progress, results, stats }
   }
 
   /** Never rejects: what goes wrong ends the bond with the leader. */
   async #send({ running, progress, results, stats }: Report): Promise<void> {
-    const { peer, link, clock, signal, workerId, incarnation, executions, streams, onAnswer, onError } = this.#options
+    const { peer, link, clock, signal, workerId, incarnation, executions, streams } = this.#options
+    const { asked, health, resources, onAnswer, onError } = this.#options
     const leader = link.leader
     if (leader === null) return
-    this.#sentAt = clock.now()
-    if (running !== null) this.#listedAt = this.#sentAt
+    const now = clock.now()
+    if (progress.length > 0 || stats.length > 0) this.#dataSentAt = now
+    if (running !== null) this.#listedAt = now
     this.#version++
     const stopping = this.#draining
     const over = this.#stopping
-    const report = { workerId, incarnation, version: this.#version, progress, results, stats, stopping }
+    const measured = resources()
+    const about = { ...(running && { running }), ...(measured && { resources: measured }) }
+    const version = this.#version
+    const report = { workerId, incarnation, version, progress, results, stats, stopping, health: health(stopping) }
     try {
-      const answer = await peer.ask(
-        leader.address,
-        workerReport,
-        { ...report, ...(running && { running }) },
-        over ? {} : { signal },
-      )
+      const answer = await peer.ask(leader.address, workerReport, { ...about, ...report }, over ? {} : { signal })
       if (!answer.ok) {
         link.lost(leader, answer)
         return
@@ -186,6 +199,7 @@ export class WorkerReports {
       }
       streams.taken(stats)
       link.heard(answer.leader)
+      asked.receive(answer.leader.id, answer.backpressure)
       onAnswer(answer.acknowledged, answer.abort)
     } catch (error) {
       if (signal.aborted) return

@@ -5,8 +5,10 @@
 import { availableParallelism } from 'node:os'
 import { deepFreeze, parseOptions, TypedEmitter } from '@hs/core'
 import { decodePayload, ShardTable, type Dispatch, type DispatchPayload, type RunningShard } from '@hs/jobs'
+import { BackpressureView } from '@hs/overload'
 import * as z from 'zod'
-import { Execution, type AbortCode } from './execution.js'
+import { askLeaderForTime } from './ask-for-time.js'
+import { Execution, type AbortCode, type AskForTime } from './execution.js'
 import { inLaterTurn } from './later-turn.js'
 import { LeaderLink, type Registration } from './leader-link.js'
 import { NodeLife } from './node-life.js'
@@ -16,7 +18,7 @@ import type { RpcPeer } from './rpc-peer.js'
 import { StatsStreams } from './stats-stream.js'
 import { refuse, type ExecutionRef, type LeaderRef, type Refusal } from './wire/fields.js'
 import { jobForget } from './wire/gate-manager.js'
-import { shardAbort, shardRun, workerPing, type Admission } from './wire/manager-worker.js'
+import { shardAbort, shardRun, workerPing, type Admission, type WorkerHealth } from './wire/manager-worker.js'
 import { WorkerReports } from './worker-reports.js'
 import { isWorkflowDefinition, type WorkflowDefinition } from './workflow.js'
 
@@ -105,6 +107,9 @@ export class Worker implements Node {
   /** Executions that have ended and whose results nobody has taken over, by shard key. */
   readonly #undelivered = new Map<string, RunningShard>()
   readonly #counters = { started: 0, completed: 0, failed: 0, aborted: 0, refused: 0 }
+  readonly #asked: BackpressureView
+  /** Progress of executions that have ended, and one for each. */
+  #doneBefore = 0
   #link: LeaderLink | undefined
   #reports: WorkerReports | undefined
   /** Resolved when the last execution has ended. */
@@ -116,11 +121,12 @@ export class Worker implements Node {
     const parsed = parseOptions(schema, options, 'Worker')
     this.#options = parsed
     this.id = parsed.id
-    this.#life = new NodeLife('Worker', parsed)
+    this.#life = new NodeLife('Worker', parsed, { worksHard: true })
     const { runtime, timing } = this.#life
     this.events = new TypedEmitter(`Worker ${this.id}`, this.#life.reporter)
     this.#workflows = new Map(parsed.workflows.map((workflow) => [workflow.name, workflow]))
     this.#streams = new StatsStreams(runtime.clock)
+    this.#asked = new BackpressureView(runtime)
     this.#table = new ShardTable({
       ...runtime,
       cores: parsed.cores,
@@ -178,7 +184,7 @@ export class Worker implements Node {
       pendingResults,
       totalCores,
       freeCores,
-      backpressure: 'none',
+      backpressure: this.#asked.level(),
       counters: { ...this.#counters, malformed: this.#life.started ? this.#life.peer.malformed : 0, expiredResults },
     })
   }
@@ -215,6 +221,9 @@ export class Worker implements Node {
       signal: scope.signal,
       workerId: this.id,
       incarnation: this.#life.generation,
+      asked: this.#asked,
+      health: (draining) => this.#health(draining),
+      resources: () => this.#life.load.resources,
       onAnswer: (acknowledged, abort) => {
         for (const ref of acknowledged) this.#delivered(ref)
         this.#abortListed(abort)
@@ -244,6 +253,19 @@ export class Worker implements Node {
       running: this.#table.running(),
       undelivered: this.#table.snapshot().pendingResults === 0 ? [] : [...this.#undelivered.values()],
     }
+  }
+
+  /** Of what runs only that counts as assigned which tells its progress: the rest says nothing of getting on or not. */
+  #health(draining: boolean): WorkerHealth {
+    let assigned = 0
+    let done = this.#doneBefore
+    for (const execution of this.#executions.values()) {
+      if (execution.done === null) continue
+      assigned++
+      done += execution.done
+    }
+    const { freeCores } = this.#table.snapshot()
+    return { ready: !draining, capacity: freeCores, overload: this.#life.load.state, assigned, done }
   }
 
   #leaderFound(leader: LeaderRef, abort: readonly ExecutionRef[]): void {
@@ -304,11 +326,15 @@ export class Worker implements Node {
       workerId: this.id,
       runtime: this.#life.runtime,
       stream: this.#streams.open(dispatch.jobId, dispatch.workflowId),
+      askForTime: (asked) => this.#askForTime(asked),
     })
     this.#executions.set(key, execution)
     this.#undelivered.delete(key)
     return { outcome: 'run', execution }
   }
+
+  readonly #askForTime: AskForTime = (asked) =>
+    this.#link === undefined ? Promise.resolve(0) : askLeaderForTime(this.#life, this.#link, asked)
 
   #execute(execution: Execution): void {
     const { key, fence } = execution
@@ -317,6 +343,7 @@ export class Worker implements Node {
     execution.run().then(
       (outcome) => {
         this.#executions.delete(key)
+        this.#doneBefore += 1 + (execution.done ?? 0)
         this.#table.finish(key, fence, outcome)
         // One core, for it holds none any more, and a leader counts in cores what it believes to be there.
         this.#undelivered.set(key, { key, fence, cores: 1, attempt: execution.attempt, plan: execution.plan })

@@ -27,6 +27,12 @@ export interface WorkflowContext<I> {
     /** An increment, from 0. @default 1 */
     count(name: string, n?: number): void
   }
+  /**
+   * Asks for more time than `timeoutMs`, for a shard that gets on: each time, `progress` must be above what it was at the
+   * last grant. 30 s at first, then half of that, and so on, five times at most; `granted: false` otherwise, or when no
+   * leader answers. Never rejects.
+   */
+  extend(reason: string): Promise<{ granted: boolean; extraMs: number }>
   readonly logger: Logger
   readonly clock: Clock
   readonly random: Random

@@ -20,13 +20,19 @@ const result = (key: string, value = true) => ({
 })
 const wired = (message: StateMessage | null) => stateCodec.decode(stateCodec.encode(message ?? never()))
 
+const FACTS = { managers: 2, managersAlive: 2, workers: 1, workersHealthy: 1, coresAvailable: 1, coresTotal: 2 }
+
 function never(): never {
   throw new Error('there is nothing to tell')
 }
 
 function leading(term = 1) {
   const state = new DatacenterState()
-  state.lead(leader(term), () => undefined)
+  state.lead(
+    leader(term),
+    () => undefined,
+    () => FACTS,
+  )
   return state
 }
 

@@ -251,7 +251,9 @@ describe('a gate that learns of a better claim to its job', () => {
     other.handle('job.report', (body) => {
       const { settled } = codec.decode(body) as { settled: { key: string; fence: number }[] }
       for (const { key } of settled) taken.add(key)
-      return codec.encode({ ok: true, acknowledged: settled.map(({ key, fence }) => ({ key, fence })), abandon: false })
+      const acknowledged = settled.map(({ key, fence }) => ({ key, fence }))
+      const backpressure = { level: 'none', delayMs: 0, epoch: 1, seq: taken.size }
+      return codec.encode({ ok: true, acknowledged, abandon: false, backpressure })
     })
     const owner = { gateId: 'gx', address: 'gx:1', fence: 2 }
     const claim = codec.encode({ cluster: 'default', claims: [{ jobId: job.jobId, owner }], released: [] })

@@ -145,6 +145,7 @@ describe('WorkerMonitor (NODES-30)', () => {
     const clock = new VirtualClock()
     const told: [number, string][] = []
     const monitor = new WorkerMonitor({
+      extraSilenceMs: () => 0,
       clock,
       timing: timingProfiles.local,
       ping: () => {

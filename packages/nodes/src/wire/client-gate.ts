@@ -69,6 +69,7 @@ export const jobWatch = /* @__PURE__ */ (() =>
     'normal',
     { jobId: jobIdField(), reader: text(), cursor: natural(), waitMs: amount() },
     { events: z.array(eventField()), cursor: natural(), owner: ownerField() },
+    { held: true },
   ))()
 
 /** From a client to the owner, and from the owner to the leader of each datacenter, then with the owner's fence. */

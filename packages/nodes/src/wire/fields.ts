@@ -1,4 +1,5 @@
 /** Fields that many messages share, and the one form of a refusal. */
+import { backpressureLevels } from '@hs/core'
 import * as z from 'zod'
 
 export const bytes = () => z.custom<Uint8Array>((x) => x instanceof Uint8Array, 'expected bytes')
@@ -36,6 +37,10 @@ export type JobOwner = z.output<ReturnType<typeof ownerField>>
 /** Who leads a datacenter. `id` is a NodeId, so that two lives of one manager differ. */
 export const leaderField = () => z.object({ id: text(), address: text(), term: natural() })
 export type LeaderRef = z.output<ReturnType<typeof leaderField>>
+
+/** What a receiver of data asks of its sender. */
+export const backpressureField = () =>
+  z.object({ level: z.enum(backpressureLevels), delayMs: amount(), epoch: natural(), seq: natural() })
 
 /** A refusal is an answer, for details of thrown errors do not cross the wire. */
 export const refusal = () =>

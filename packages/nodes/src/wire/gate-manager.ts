@@ -2,8 +2,10 @@
 import { JobSpecSchema } from '@hs/jobs'
 import * as z from 'zod'
 import { workflowField } from './client-gate.js'
+import { factsField, sloField } from './datacenter-facts.js'
 import {
   amount,
+  backpressureField,
   bytes,
   executionRef,
   jobIdField,
@@ -65,6 +67,13 @@ const snapshotField = () =>
     plans: z.record(z.string(), z.array(natural()).readonly()),
   })
 
+/**
+ * All the time that the datacenter has granted beyond that of the job, under one leadership, which the term numbers. A
+ * total, so that a report that comes twice counts once.
+ */
+const grantedField = () => z.object({ term: natural(), totalMs: amount() })
+export type GrantedTime = z.output<ReturnType<typeof grantedField>>
+
 /** A window of the leader, numbered within its workflow. */
 const windowField = () => z.object({ seq: natural(), window: bytes() })
 
@@ -79,9 +88,15 @@ export const jobReport = /* @__PURE__ */ (() =>
       progress: snapshotField().exactOptional(),
       settled: z.array(shardResultField()),
       windows: z.array(windowField()),
+      granted: grantedField().exactOptional(),
       final: part().exactOptional(),
     },
-    { acknowledged: z.array(executionRef()), /** The job is not the sender's any more. */ abandon: z.boolean() },
+    {
+      acknowledged: z.array(executionRef()),
+      /** The job is not the sender's any more. */
+      abandon: z.boolean(),
+      backpressure: backpressureField(),
+    },
   ))()
 
 /** A datacenter's result as its final report carries it: values and statistics were settled before. Travels in parts. */
@@ -127,7 +142,16 @@ export const managerStatus = /* @__PURE__ */ (() =>
     'manager.status',
     'high',
     { gateId: text(), /** Of the gate. */ address: text().exactOptional(), leader: leaderField().exactOptional() },
-    { leader: leaderField(), managers: natural(), workers: natural(), totalCores: natural(), freeCores: natural() },
+    {
+      leader: leaderField(),
+      managers: natural(),
+      workers: natural(),
+      totalCores: natural(),
+      freeCores: natural(),
+      facts: factsField(),
+      /** Absent where nothing was dispatched lately. */
+      slo: sloField().exactOptional(),
+    },
   ))()
 
 /** Also from a leader to its workers. */

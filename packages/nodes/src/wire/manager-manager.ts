@@ -1,8 +1,10 @@
 /** What the managers of a datacenter tell each other: all that another one needs to lead in this one's place. */
+import { overloadStates } from '@hs/core'
 import { JobSpecSchema } from '@hs/jobs'
 import * as z from 'zod'
 import { workflowField } from './client-gate.js'
 import { wholeCodec } from './codecs.js'
+import { factsField } from './datacenter-facts.js'
 import { jobIdField, leaderField, natural, ownerField, text } from './fields.js'
 import { method } from './method.js'
 import { part } from './parts.js'
@@ -32,6 +34,8 @@ const stateShape = () =>
     leader: leaderField().nullable(),
     /** What is not listed is gone. Else these are changes. */
     whole: z.boolean(),
+    /** Of its leader. */
+    facts: factsField().exactOptional(),
     workers: z.array(workerEntry()),
     lost: z.array(text()),
     jobs: z.array(jobEntry()),
@@ -45,7 +49,13 @@ export const managerState = /* @__PURE__ */ (() =>
     'manager.state',
     'high',
     { leader: leaderField(), part: part() },
-    { /** Jobs of which the receiver has missed something: to be sent whole. */ missing: z.array(jobIdField()) },
+    {
+      /** Jobs of which the receiver has missed something: to be sent whole. */
+      missing: z.array(jobIdField()),
+      /** The receiver, by name. */
+      manager: text(),
+      overload: z.enum(overloadStates),
+    },
   ))()
 
 /** By a new leader: everything, from the part at `cursor` on. */

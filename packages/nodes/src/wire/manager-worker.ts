@@ -1,7 +1,17 @@
 /** What workers and the leader of their datacenter say to each other. */
-import { backpressureLevels } from '@hs/core'
+import { overloadStates } from '@hs/core'
 import * as z from 'zod'
-import { amount, bytes, executionRef, jobIdField, leaderField, natural, shardKeyField, text } from './fields.js'
+import {
+  amount,
+  backpressureField,
+  bytes,
+  executionRef,
+  jobIdField,
+  leaderField,
+  natural,
+  shardKeyField,
+  text,
+} from './fields.js'
 import { method } from './method.js'
 import { shardResultField } from './shard-result.js'
 
@@ -48,6 +58,33 @@ const statsRecord = () =>
   })
 export type StatsRecordWire = z.output<ReturnType<typeof statsRecord>>
 
+/** What the worker says of itself; with the report's incarnation and version a `HealthReport`. */
+const healthField = () =>
+  z.object({
+    ready: z.boolean(),
+    /** Free cores. */
+    capacity: natural(),
+    overload: z.enum(overloadStates),
+    /** Shards that run. */
+    assigned: natural(),
+    /** What was done since it started, in units of progress; only grows. */
+    done: amount(),
+  })
+export type WorkerHealth = z.output<ReturnType<typeof healthField>>
+
+const estimate = () => z.object({ value: amount(), uncertainty: amount() })
+
+/** Of the worker's process, as fractions of its limits, with one sigma each. */
+const resourcesField = () =>
+  z.object({
+    cpu: estimate(),
+    memory: estimate(),
+    cpuLimit: amount(),
+    memoryLimitBytes: amount(),
+    eventLoopDelayMs: amount().exactOptional(),
+  })
+export type WorkerResources = z.output<ReturnType<typeof resourcesField>>
+
 export const workerReport = /* @__PURE__ */ (() =>
   method(
     'worker.report',
@@ -69,6 +106,9 @@ export const workerReport = /* @__PURE__ */ (() =>
       ),
       results: z.array(shardResultField()),
       stats: z.array(statsRecord()),
+      health: healthField(),
+      /** Absent where it does not measure itself. */
+      resources: resourcesField().exactOptional(),
       /** It takes no more work; once it lists nothing and has no results, it goes. */
       stopping: z.boolean(),
     },
@@ -76,8 +116,26 @@ export const workerReport = /* @__PURE__ */ (() =>
       leader: leaderField(),
       acknowledged: z.array(executionRef()),
       abort: z.array(executionRef()),
-      backpressure: z.enum(backpressureLevels),
+      backpressure: backpressureField(),
     },
+  ))()
+
+/** More time for an execution that gets on (AD-26). */
+export const workerExtend = /* @__PURE__ */ (() =>
+  method(
+    'worker.extend',
+    'high',
+    {
+      workerId: text(),
+      incarnation: natural(),
+      key: shardKeyField(),
+      fence: natural(),
+      /** Done so far, in the execution's own units. */
+      progress: amount(),
+      /** For people. */
+      reason: text(),
+    },
+    { granted: z.boolean(), extraMs: amount() },
   ))()
 
 export const workerPing = /* @__PURE__ */ (() =>

@@ -4,7 +4,7 @@ import { gateStatus, jobCancel, jobSubmit, jobWatch } from './client-gate.js'
 import { gateSync, jobLeader } from './gate-gate.js'
 import { jobAssign, jobForget, jobReport, managerStatus } from './gate-manager.js'
 import { managerState, managerSync } from './manager-manager.js'
-import { shardAbort, shardRun, workerPing, workerRegister, workerReport } from './manager-worker.js'
+import { shardAbort, shardRun, workerExtend, workerPing, workerRegister, workerReport } from './manager-worker.js'
 
 const methods = () => [
   jobSubmit,
@@ -21,6 +21,7 @@ const methods = () => [
   managerSync,
   workerRegister,
   workerReport,
+  workerExtend,
   workerPing,
   shardRun,
   shardAbort,
