@@ -221,14 +221,17 @@ export class Slots {
 
   static fromWire(wire: unknown, path: string, limits: Limits): Slots {
     const fields = wireFields(wire, path)
-    const slots = Slots.fromCounts(fields['c'], `${path}c`, limits)
-    slots.#readFolds(wireOptionalList(fields['f'], `${path}f`, 3, limits.maxEntries), `${path}f`)
-    return slots.dropEmpty()
+    const { maxEntries } = limits
+    // Slots that folds name and that were forgotten come on top of those that count.
+    const slots = Slots.fromCounts(fields['c'], `${path}c`, limits, 2 * maxEntries)
+    slots.#readFolds(wireOptionalList(fields['f'], `${path}f`, 3, maxEntries), `${path}f`)
+    if (slots.dropEmpty().size > maxEntries) throw wireError(`${path}c`, `at most ${maxEntries} entries`)
+    return slots
   }
 
   /** May hold slots with count 0, for folds to name. */
-  static fromCounts(wire: unknown, path: string, limits: Limits): Slots {
-    const list = wireList(wire, path, 2, limits.maxEntries)
+  static fromCounts(wire: unknown, path: string, limits: Limits, maxEntries = limits.maxEntries): Slots {
+    const list = wireList(wire, path, 2, maxEntries)
     const slots = new Slots(limits)
     for (let i = 0, end = list.length; i < end; i += 2) {
       const name = wireName(list, i, path, limits.maxNameLength)

@@ -181,6 +181,19 @@ describe('folding slots (CRDT-9, 10)', () => {
     expect([counter.value, counter.equals(peer)]).toEqual([5, true])
   })
 
+  it('decodes what it sends within its own limits, forgotten slots that its folds name included', () => {
+    const limits = { maxEntries: 3 }
+    const counter = new GCounter(limits)
+    counter.increment('a', 5)
+    counter.fold('a', 'b')
+    counter.fold('b', 'c')
+    counter.forget('b')
+    counter.increment('d')
+    expect(GCounter.fromWire(counter.toWire(), limits).equals(counter)).toBe(true)
+    const more = { c: ['a', 1, 'b', 1, 'c', 1, 'd', 1] }
+    expect(() => GCounter.fromWire(more, limits)).toThrow(expect.objectContaining({ code: 'DECODE_ERROR' }))
+  })
+
   it('forgets a link of a chain of folds', () => {
     const counter = withSlot('a', 5)
     counter.fold('a', 'b')
