@@ -5,7 +5,7 @@
  */
 
 import { writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
+import { parseArgs, type ParseArgsConfig } from 'node:util'
 import Table from 'cli-table3'
 
 export interface Contender {
@@ -56,10 +56,15 @@ const sink: { last: unknown } = { last: undefined }
 /**
  * Runs the workloads and prints a table for each.
  * Flags: `--smoke` (one short round: does it run at all), `--only text` (workloads whose name contains it), `--json file`.
+ * @param ownFlags of the bench, which it reads itself
  */
-export async function runBench(title: string, workloads: readonly Workload[]): Promise<void> {
+export async function runBench(
+  title: string,
+  workloads: readonly Workload[],
+  ownFlags: ParseArgsConfig['options'] = {},
+): Promise<void> {
   const { values } = parseArgs({
-    options: { smoke: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'string' } },
+    options: { ...ownFlags, smoke: { type: 'boolean' }, only: { type: 'string' }, json: { type: 'string' } },
     strict: true,
   })
   const plan = values.smoke ? SMOKE : FULL

@@ -41,6 +41,13 @@ describe('BackpressureMeter (OVER-19)', () => {
     ])
   })
 
+  it('keeps a level at its threshold less the release, to the bit', () => {
+    const meter = new BackpressureMeter({ thresholds: [0.5, 0.75, 1], release: 0.25 })
+    expect([1, 0.75, 0.5, 0.25, 0.2499].map((fill) => meter.update(fill))).toEqual([
+      ...['reject', 'reject', 'batch', 'throttle', 'none'],
+    ])
+  })
+
   it.each([NaN, -0.01, -Infinity, undefined as unknown as number])('lets a fill of %s change nothing', (fill) => {
     const meter = new BackpressureMeter()
     meter.update(0.9)
