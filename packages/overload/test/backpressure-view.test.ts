@@ -300,6 +300,8 @@ describe('BackpressureView decides (OVER-21)', () => {
     await expect(waiting).rejects.toBe(reason)
     expect([clock.pendingTimers, getEventListeners(abort, 'abort').length]).toEqual([0, 0])
     await expect(view.waitTurn('low', { signal: abort })).rejects.toBe(reason)
+    view.forget('gate') // also where there is nothing to wait for
+    await expect(view.waitTurn('low', { signal: abort })).rejects.toBe(reason)
   })
 
   it('refuses an unknown priority', async () => {
