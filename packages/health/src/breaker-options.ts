@@ -86,8 +86,8 @@ export class BreakerSettings {
   readonly clock: Clock
   readonly random: Random
   readonly reporter: ErrorReporter
-  /** Whether results have an age. */
-  readonly isTimed: boolean
+  /** Whether it matters when a result came. */
+  readonly readsClock: boolean
   /** Whether successes are timed. */
   readonly watchesTime: boolean
   readonly minCalls: number
@@ -109,8 +109,8 @@ export class BreakerSettings {
     this.random = random
     this.reporter = new ErrorReporter({ clock, random, logger })
     this.#window = window
-    this.isTimed = window.calls === undefined
     this.watchesTime = options.slowMs < Infinity
+    this.readsClock = this.watchesTime || window.calls === undefined
     this.minCalls = options.minCalls
     this.failureRate = options.failureRate
     this.consecutiveFailures = consecutiveFailures === 0 ? Infinity : consecutiveFailures

@@ -6,8 +6,8 @@
 export interface BreakerWindow {
   readonly successes: number
   readonly failures: number
-  success(): void
-  failure(): void
+  success(nowMs: number): void
+  failure(nowMs: number): void
   /** Lets go what is too old. A clock that stepped back changes nothing. */
   moveTo(nowMs: number): void
 }
@@ -68,37 +68,43 @@ export class TimeWindow implements BreakerWindow {
   failures = 0
   /** Successes, then failures, by bucket; a bucket's place is its number modulo ten. */
   readonly #counts = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-  /** The number of the newest bucket, and its place. */
+  /** The number of the newest bucket, its place, and when it ends. */
   #newest: number
   #place: number
+  #endsAtMs: number
 
   constructor(ms: number, nowMs: number) {
     this.#bucketMs = ms / BUCKETS
     this.#newest = Math.floor(nowMs / this.#bucketMs)
     this.#place = placeOf(this.#newest)
+    this.#endsAtMs = (this.#newest + 1) * this.#bucketMs
   }
 
-  success(): void {
+  success(nowMs: number): void {
+    if (nowMs >= this.#endsAtMs) this.#expire(nowMs)
     this.#counts[this.#place] = (this.#counts[this.#place] as number) + 1
     this.successes++
   }
 
-  failure(): void {
+  failure(nowMs: number): void {
+    if (nowMs >= this.#endsAtMs) this.#expire(nowMs)
     const place = this.#place + BUCKETS
     this.#counts[place] = (this.#counts[place] as number) + 1
     this.failures++
   }
 
   moveTo(nowMs: number): void {
-    const bucket = Math.floor(nowMs / this.#bucketMs)
-    if (bucket > this.#newest) this.#expire(bucket)
+    if (nowMs >= this.#endsAtMs) this.#expire(nowMs)
   }
 
   /** At most ten steps, however long the gap. */
-  #expire(bucket: number): void {
+  #expire(nowMs: number): void {
+    // Where a division falls short of the end that was multiplied, it is the next one all the same.
+    const bucket = Math.max(this.#newest + 1, Math.floor(nowMs / this.#bucketMs))
     const steps = Math.min(BUCKETS, bucket - this.#newest)
     this.#newest = bucket
     this.#place = placeOf(bucket)
+    this.#endsAtMs = (bucket + 1) * this.#bucketMs
     for (let step = 0; step < steps; step++) this.#clear(placeOf(bucket - step))
   }
 

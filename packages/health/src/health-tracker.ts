@@ -10,12 +10,11 @@ import {
   NodeHealth,
   nodeHealthShape,
   NodeHealthSettings,
-  nodeStatuses,
   ratiosAscend,
   type NodeHealthOptions,
   type NodeOwner,
-  type NodeStatus,
 } from './node-health.js'
+import { nodeStatuses, type NodeStatus } from './node-verdict.js'
 
 export interface HealthTrackerOptions extends NodeHealthOptions {
   /** Nodes remembered, at least 1; a dead one makes room for a newcomer, or else the oldest. @default 10_000 */

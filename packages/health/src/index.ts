@@ -54,14 +54,8 @@ export {
 export type { AlertCode, AlertSeverity } from './alert-rules.js'
 export { decodeHealthReport, type HealthReport } from './health-report.js'
 export type { Progress } from './progress.js'
-export {
-  NodeHealth,
-  type NodeHealthOptions,
-  type NodeHealthSnapshot,
-  type NodeStatus,
-  type NodeVerdict,
-  type RoutingAdvice,
-} from './node-health.js'
+export type { NodeStatus, NodeVerdict, RoutingAdvice } from './node-verdict.js'
+export { NodeHealth, type NodeHealthOptions, type NodeHealthSnapshot } from './node-health.js'
 export {
   HealthTracker,
   type Evictions,

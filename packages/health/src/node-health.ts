@@ -4,33 +4,12 @@
  * Ages are counted from receipt; no other machine's clock is looked at.
  * Source: liveness and readiness are those of Kubernetes' probes; progress is the third.
  */
-import { deepFreeze, parseOptions, runtimeShape, type Clock, type OverloadState, type RuntimeOptions } from '@hs/core'
+import { deepFreeze, parseOptions, runtimeShape, type Clock, type RuntimeOptions } from '@hs/core'
 import * as z from 'zod'
 import { isNewer } from './decode.js'
 import { decodeHealthReport, type HealthReport } from './health-report.js'
-import { ProgressMeter, type Progress, type ProgressSettings } from './progress.js'
-
-/** From best to worst. */
-export const nodeStatuses = ['healthy', 'busy', 'slow', 'degraded', 'stuck', 'suspect'] as const
-export type NodeStatus = (typeof nodeStatuses)[number]
-
-/**
- * `'route'`: give it work. `'investigate'`: only when no other has room. `'drain'`: no new work, what it has may end.
- * `'evict'`: its work is lost.
- */
-export type RoutingAdvice = 'route' | 'investigate' | 'drain' | 'evict'
-
-export interface NodeVerdict {
-  readonly status: NodeStatus
-  readonly advice: RoutingAdvice
-  /** Heard of lately, and not missed too often. */
-  readonly live: boolean
-  /** Says that it takes work, has room, and is not overloaded. */
-  readonly ready: boolean
-  readonly progress: Progress
-  /** As it said last; healthy before that. */
-  readonly overload: OverloadState
-}
+import { verdictOn, type NodeVerdict } from './node-verdict.js'
+import { ProgressMeter, type ProgressSettings } from './progress.js'
 
 export interface NodeHealthSnapshot extends NodeVerdict {
   /** Since the last sign of life, or since construction, in milliseconds. */
@@ -178,13 +157,7 @@ export class NodeHealth {
     const overload = report?.overload ?? 'healthy'
     const ready = report !== undefined && report.ready && report.capacity > 0 && overload !== 'overloaded'
     const progress = this.#progress?.assess(nowMs, this.#settings) ?? 'idle'
-    const verdict = (status: NodeStatus, advice: RoutingAdvice): NodeVerdict =>
-      Object.freeze({ status, advice, live, ready, progress, overload })
-    if (!live) return verdict('suspect', 'evict')
-    if (progress === 'stuck') return verdict('stuck', this.#isStuckTooLong(nowMs) ? 'evict' : 'drain')
-    if (progress === 'slow' || progress === 'degraded' || overload === 'stressed')
-      return ready ? verdict('slow', 'investigate') : verdict('degraded', 'drain')
-    return ready ? verdict('healthy', 'route') : verdict('busy', 'drain')
+    return verdictOn({ live, ready, progress, overload, isGivenUp: this.#isStuckTooLong(nowMs) })
   }
 
   /** @internal */

@@ -4,7 +4,8 @@
  */
 import type { HealthReport } from './health-report.js'
 
-export type Progress = 'idle' | 'normal' | 'slow' | 'degraded' | 'stuck'
+export const progresses = ['idle', 'normal', 'slow', 'degraded', 'stuck'] as const
+export type Progress = (typeof progresses)[number]
 
 export interface ProgressSettings {
   readonly progressWindowMs: number
@@ -49,8 +50,9 @@ export class ProgressMeter {
     if (this.#assigned === 0) return 'idle'
     if (this.unmovedMs(nowMs) >= settings.stuckMs) return 'stuck'
     if (this.#expectedPerSecond === 0) return 'normal'
-    const [sinceMs = nowMs, doneThen = 0] = this.#points
-    const observedMs = this.#reportedAtMs - sinceMs
+    const points = this.#points
+    const observedMs = this.#reportedAtMs - (points[0] ?? nowMs)
+    const doneThen = points[1] ?? 0
     if (observedMs < settings.progressWindowMs / 2) return 'normal'
     return rateProgress(((this.#done - doneThen) * 1_000) / observedMs / this.#expectedPerSecond, settings)
   }
