@@ -368,7 +368,7 @@ describe('FederatedHealth: what counts, and leaders (HL-27)', () => {
   })
 
   it('answers of a lower term, or of an earlier life of the same node, are stale and change nothing', async () => {
-    const { world, leader, clock, health } = await answered()
+    const { leader, clock, health } = await answered()
     leader.report = { ...leader.report, incarnation: 5, term: 4 }
     clock.advance(2_000)
     expect(health.status('eu')?.leader.term).toBe(4)
