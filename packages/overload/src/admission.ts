@@ -99,6 +99,7 @@ export class Admission {
   // Whoever has the same clock is given the time, for reading it is most of what a call costs.
   readonly #isDetectorOnClock: boolean
   readonly #isLimiterOnClock: boolean
+  readonly #isExecutorOnClock: boolean
   readonly #shedRanks: readonly number[]
   /** By state; undefined: the scale of the limiter is left alone. */
   readonly #scales: readonly number[] | undefined
@@ -118,6 +119,7 @@ export class Admission {
     this.#executor = executor
     this.#isDetectorOnClock = detector?.clock === this.#clock
     this.#isLimiterOnClock = limiter?.clock === this.#clock
+    this.#isExecutorOnClock = executor?.clock === this.#clock
     this.#shedRanks = shedRanks(shedAt)
     const isScaling = detector !== undefined || options?.rateScale !== undefined
     this.#scales = isScaling ? overloadStates.map((state) => rateScale[state]) : undefined
@@ -139,7 +141,7 @@ export class Admission {
       this.#shed++
       return { admitted: false, reason: 'shed', retryAfterMs: this.#shedRetryAfterMs }
     }
-    const slot = this.#executor?.tryAcquire(priority)
+    const slot = this.#executor === undefined ? undefined : this.#slotOf(this.#executor, priority, nowMs)
     if (slot === null) {
       this.#full++
       return { admitted: false, reason: 'full', retryAfterMs: this.#shedRetryAfterMs }
@@ -165,6 +167,10 @@ export class Admission {
 
   #levelOf(detector: OverloadDetector, nowMs: number): number {
     return levelOf(this.#isDetectorOnClock ? detector.stateAt(nowMs) : detector.state)
+  }
+
+  #slotOf(executor: PriorityExecutor, priority: MessagePriority, nowMs: number): WorkPermit | null {
+    return this.#isExecutorOnClock ? executor.tryAcquireAt(priority, nowMs) : executor.tryAcquire(priority)
   }
 
   #take(

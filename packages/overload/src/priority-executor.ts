@@ -88,7 +88,8 @@ type Outcome = 'ok' | 'dropped' | 'unknown'
 const MAX_RETRY_AFTER_MS = 1_000
 
 export class PriorityExecutor {
-  readonly #clock: Clock
+  /** @internal */
+  readonly clock: Clock
   readonly #reporter: ErrorReporter
   readonly #learning: ConcurrencyLimit | undefined
   readonly #shares: { readonly high: number; readonly normal: number; readonly low: number }
@@ -111,7 +112,7 @@ export class PriorityExecutor {
   constructor(options?: PriorityExecutorOptions) {
     const settings = parseOptions(schema, options, 'PriorityExecutor')
     const { clock, random, logger, limit, shares, criticalReserve, maxQueue, maxQueueMs } = settings
-    this.#clock = clock
+    this.clock = clock
     this.#reporter = new ErrorReporter({ clock, random, logger })
     this.#learning = typeof limit === 'number' ? undefined : limit
     this.#shares = shares
@@ -135,10 +136,7 @@ export class PriorityExecutor {
    * @throws HsError `'INVALID_ARGUMENT'` for a priority that is none.
    */
   tryAcquire(priority: MessagePriority): WorkPermit | null {
-    const rank = priorityRank(priority)
-    if (this.#hasSlot(rank)) return this.#permit(rank)
-    this.#count(this.#refused, rank)
-    return null
+    return this.tryAcquireAt(priority, this.#now())
   }
 
   /**
@@ -150,7 +148,7 @@ export class PriorityExecutor {
     try {
       checkSignal(options?.signal)
       const rank = priorityRank(priority)
-      if (this.#hasSlot(rank)) return Promise.resolve(this.#permit(rank))
+      if (this.#hasSlot(rank)) return Promise.resolve(this.#permit(rank, this.#now()))
       return this.#enqueue(rank, undefined, options?.signal) as Promise<WorkPermit>
     } catch (error) {
       return Promise.reject(error)
@@ -196,6 +194,19 @@ export class PriorityExecutor {
     })
   }
 
+  /** For whoever has read its clock already. @internal */
+  tryAcquireAt(priority: MessagePriority, nowMs: number): WorkPermit | null {
+    const rank = priorityRank(priority)
+    if (this.#hasSlot(rank)) return this.#permit(rank, nowMs)
+    this.#count(this.#refused, rank)
+    return null
+  }
+
+  /** If anybody wants to know. */
+  #now(): number {
+    return this.#learning === undefined ? 0 : this.clock.now()
+  }
+
   #hasSlot(rank: number): boolean {
     if (this.#learning !== undefined) this.#readLimit()
     if (this.#inFlight >= (this.#bounds[rank] as number)) return false
@@ -203,16 +214,16 @@ export class PriorityExecutor {
     return first === undefined || first.rank > rank
   }
 
-  /** From here on the slot is taken. Returns when that was, if anybody wants to know. */
-  #take(rank: number): number {
+  /** From here on the slot is taken. */
+  #take(rank: number): void {
     this.#inFlight++
     this.#count(this.#running, rank)
     this.#count(this.#admitted, rank)
-    return this.#learning === undefined ? 0 : this.#clock.now()
   }
 
-  #permit(rank: number): WorkPermit {
-    return new Permit(rank, this.#take(rank), this.#giveBack)
+  #permit(rank: number, nowMs: number): WorkPermit {
+    this.#take(rank)
+    return new Permit(rank, nowMs, this.#giveBack)
   }
 
   readonly #giveBack = (rank: number, beganMs: number, outcome: Outcome): void => {
@@ -234,7 +245,7 @@ export class PriorityExecutor {
     this.#isServing = true
     for (let next = this.#nextToServe(); next !== undefined; next = this.#nextToServe()) {
       this.#queue.remove(next)
-      if (next.work === undefined) next.resolve(this.#permit(next.rank))
+      if (next.work === undefined) next.resolve(this.#permit(next.rank, this.#now()))
       else this.#start(next.rank, next.work, next.resolve, next.reject)
     }
     this.#isServing = false
@@ -274,7 +285,8 @@ export class PriorityExecutor {
 
   /** In a slot that this takes. */
   #start(rank: number, fn: () => unknown, resolve: (value: unknown) => void, reject: (error: unknown) => void): void {
-    const beganMs = this.#take(rank)
+    const beganMs = this.#now()
+    this.#take(rank)
     let result: unknown
     try {
       result = fn()
@@ -303,7 +315,7 @@ export class PriorityExecutor {
 
   #sample(learning: ConcurrencyLimit, beganMs: number, inFlight: number, outcome: 'ok' | 'dropped'): void {
     try {
-      learning.sample(this.#clock.now() - beganMs, inFlight, outcome)
+      learning.sample(this.clock.now() - beganMs, inFlight, outcome)
     } catch (error) {
       this.#reporter.report('PriorityExecutor.limit', error)
     }
