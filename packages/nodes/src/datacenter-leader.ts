@@ -231,16 +231,21 @@ export class DatacenterLeader {
     return answer
   }
 
-  /** By these gates judge the datacenter. */
+  /** By these gates judge the datacenter; while workers are still to come, by what the leader before knew of them. */
   facts(): DatacenterFacts {
-    return this.#health.facts()
+    const facts = this.#health.facts()
+    const before = this.#recovery.over ? null : this.#options.state?.factsBefore
+    if (before == null) return facts
+    const { workers, workersHealthy, workersOverloaded = 0, coresAvailable, coresTotal } = before
+    return { ...facts, workers, workersHealthy, workersOverloaded, coresAvailable, coresTotal }
   }
 
   status({ leader, address }: RequestOf<typeof managerStatus>, managers: number) {
     this.#heard(leader)
     if (address !== undefined) this.#gates.set(address, true)
     const facts = this.facts()
-    const { workers, coresTotal: totalCores, coresAvailable: freeCores } = facts
+    const { totalCores, freeCores } = this.#scheduler.pool.snapshot()
+    const workers = this.#workers.size
     const slo = this.#health.latency.summary
     const status = { ok: true as const, leader: this.self(), managers, workers, totalCores, freeCores, facts }
     return slo === null ? status : { ...status, slo }

@@ -48,6 +48,11 @@ export class DatacenterState {
     return this.#own?.() ?? this.#told
   }
 
+  /** The same by the word of the leader before, while this manager leads. */
+  get factsBefore(): DatacenterFacts | null {
+    return this.#told
+  }
+
   // ---- the leader writes
 
   /** This manager leads: `onNews` is called whenever there is something to tell, `facts` whenever it is told. */

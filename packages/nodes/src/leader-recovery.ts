@@ -83,6 +83,11 @@ export class LeaderRecovery {
     this.#phase = 'over'
   }
 
+  /** Nobody is waited for any more. */
+  get over(): boolean {
+    return this.#phase === 'over'
+  }
+
   registered(workerId: string): void {
     if (this.#awaitedWorkers.delete(workerId)) this.#goOn()
   }

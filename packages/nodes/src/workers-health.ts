@@ -72,8 +72,9 @@ export class WorkersHealth {
    * take it, or while so many fail at once that the fault is more likely here.
    */
   stuck(): string[] {
-    if (this.#tracker.routable().length === 0) return []
-    return this.#tracker.evictions().evict.filter((id) => this.#tracker.node(id).verdict().status === 'stuck')
+    const { evict } = this.#tracker.evictions()
+    const stuck = evict.filter((id) => this.#tracker.node(id).verdict().status === 'stuck')
+    return stuck.length > 0 && this.#tracker.routable().length > 0 ? stuck : []
   }
 
   forget(workerId: string): void {

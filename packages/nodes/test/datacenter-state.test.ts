@@ -37,6 +37,22 @@ function leading(term = 1) {
 }
 
 describe('DatacenterState (NODES-29)', () => {
+  it('tells how the datacenter is along with everything, and remembers it when the leader is gone', () => {
+    const [first, second] = [leading(), new DatacenterState()]
+    expect([first.facts, second.facts]).toEqual([FACTS, null])
+    second.apply(wired(first.index()), leader(1), 0)
+    expect(second.facts).toEqual(FACTS)
+    first.follow()
+    expect(first.facts).toEqual(FACTS)
+    const own = { ...FACTS, workers: 7 }
+    second.lead(
+      leader(2),
+      () => undefined,
+      () => own,
+    )
+    expect([second.facts, second.factsBefore]).toEqual([own, FACTS])
+  })
+
   it('tells changes, and each once', () => {
     const [first, second] = [leading(), new DatacenterState()]
     first.workerRegistered(worker('w1'))

@@ -1,6 +1,9 @@
 import { overloadStates } from '@hs/core'
+import { MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import { describe, expect, it } from 'vitest'
 import { defineWorkflow, type Manager, type ManagerEvents } from '../src/index.js'
+import { DispatchLatency } from '../src/dispatch-latency.js'
+import { ManagersHealth } from '../src/managers-health.js'
 import { managerStatus } from '../src/wire/gate-manager.js'
 import { bucketOf } from '../src/workers-health.js'
 import { FakeWorker } from './fake-worker.js'
@@ -182,6 +185,68 @@ describe('alerts of a manager (NODES-32, AD-50)', () => {
     expect((await cluster.result(job)).status).toBe('completed')
     expect(alerts).toEqual([])
     expect(await cluster.stop()).toBe(0)
+  })
+})
+
+describe('ManagersHealth (NODES-32, AD-50)', () => {
+  function managers() {
+    const clock = new VirtualClock()
+    const health = new ManagersHealth({ clock, random: new SeededRandom(1), logger: new MemoryLogger() }, 'm1')
+    const codes: string[] = []
+    health.alerts.events.on('alert', ({ code, peer }) => codes.push(peer === undefined ? code : `${code} ${peer}`))
+    health.alerts.events.on('clear', ({ code }) => codes.push(`no ${code}`))
+    return { health, codes }
+  }
+
+  it('warns of the leader itself', () => {
+    const { health, codes } = managers()
+    for (const state of ['healthy', 'overloaded', 'overloaded', 'busy'] as const) health.leads(state)
+    expect(codes).toEqual(['peer-overloaded m1', 'leader-overloaded', 'peer-recovered m1', 'no leader-overloaded'])
+  })
+
+  it('counts others by their last word, as long as they are there', () => {
+    const { health, codes } = managers()
+    health.leads('healthy')
+    health.heard('m2:1', 'm2', 'healthy')
+    health.heard('m3:1', 'm3', 'overloaded')
+    health.heard('m3:1', 'm3', 'overloaded')
+    expect(health.overloaded).toBe(1)
+    expect(codes).toEqual(['peer-overloaded m3'])
+    health.keep(['m2:1'])
+    expect(health.overloaded).toBe(0)
+    expect(codes).toEqual(['peer-overloaded m3'])
+  })
+
+  it('forgets who was at an address that another one has now', () => {
+    const { health } = managers()
+    health.heard('m3:1', 'm3', 'overloaded')
+    health.heard('m3:1', 'm4', 'healthy')
+    expect(health.alerts.counts()).toEqual({ healthy: 1, busy: 0, stressed: 0, overloaded: 0 })
+  })
+})
+
+describe('DispatchLatency (NODES-32, AD-42)', () => {
+  it('is degraded once workers have been slow to take work for half a minute, and well again the same way', async () => {
+    const clock = new VirtualClock()
+    const latency = new DispatchLatency({ clock, random: new SeededRandom(1), logger: new MemoryLogger() })
+    const during = async (ms: number, sample: number) => {
+      for (let t = 0; t < ms; t += 1_000) {
+        for (let i = 0; i < 20; i++) latency.record(sample)
+        latency.judge()
+        await clock.advanceAsync(1_000)
+      }
+    }
+    expect([latency.health, latency.summary]).toEqual(['healthy', null])
+    await during(10_000, 500)
+    expect(latency.health).toBe('healthy')
+    await during(30_000, 500)
+    expect(latency.health).toBe('degraded')
+    expect(latency.summary?.p95Ms).toBeCloseTo(500, -1)
+    await during(100_000, 2)
+    expect(latency.health).toBe('healthy')
+    await clock.advanceAsync(120_000)
+    latency.judge()
+    expect(latency.summary).toBeNull()
   })
 })
 
