@@ -126,7 +126,7 @@ describe('ClientThrottle (OVER-22)', () => {
     clock.advance(1)
     expect(throttle.snapshot()).toMatchObject({ requests: 0, accepts: 0 })
     throttle.allow()
-    clock.advance(7 * 86_400_000)
+    clock.advance(2 ** 50) // at once, however long that was
     expect(throttle.snapshot()).toMatchObject({ requests: 0, accepts: 0 })
   })
 
