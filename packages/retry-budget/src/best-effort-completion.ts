@@ -43,7 +43,7 @@ export interface BestEffortOptions extends RuntimeOptions {
   onComplete?: (result: BestEffortResult) => void
 }
 
-export interface BestEffortSnapshot {
+export interface BestEffortCompletionSnapshot {
   readonly state: 'waiting' | 'complete'
   readonly succeeded: readonly string[]
   readonly failed: readonly string[]
@@ -150,7 +150,7 @@ export class BestEffortCompletion {
   }
 
   /** What a dashboard shows. */
-  snapshot(): BestEffortSnapshot {
+  snapshot(): BestEffortCompletionSnapshot {
     const isWaiting = this.#result === undefined
     return deepFreeze({
       state: isWaiting ? 'waiting' : 'complete',

@@ -6,11 +6,11 @@
 import {
   HsError,
   parseOptions,
-  systemClock,
+  runtimeShape,
   unwatchAbort,
   watchAbort,
   type AbortWatcher,
-  type Clock,
+  type RuntimeOptions,
   type Timer,
 } from '@hs/core'
 import * as z from 'zod'
@@ -21,7 +21,7 @@ import type { Failure, FailureKind } from './failure.js'
 import { classifyWith, withCause } from './retry-session.js'
 import { isSignal } from './retry-terms.js'
 
-export interface HedgeOptions {
+export interface HedgeOptions extends RuntimeOptions {
   /**
    * How long to wait for an answer before another attempt starts, in milliseconds, 0 or more. A function is asked each
    * time, for example for the 95th percentile of a digest; what it returns that is no finite number means not to hedge.
@@ -35,21 +35,18 @@ export interface HedgeOptions {
   classify?: (error: unknown) => Failure | FailureKind
   /** Aborting it rejects at once, with its reason. */
   signal?: AbortSignal
-  /** @default systemClock */
-  clock?: Clock
 }
 
 const schema = /* @__PURE__ */ (() => {
   const isFunction = (x: unknown) => typeof x === 'function'
   const isDelay = (x: unknown) => isFunction(x) || (typeof x === 'number' && x >= 0 && x < Infinity)
-  const isClock = (x: unknown) => isFunction((x as Partial<Clock> | null)?.now) && isFunction((x as Clock).setTimer)
   return z.strictObject({
+    ...runtimeShape,
     delayMs: z.custom<HedgeOptions['delayMs']>(isDelay, 'expected milliseconds from 0, or a function'),
     maxHedges: z.int().min(1).max(10).default(1),
     budget: z.custom<Budget>(isBudget, 'expected a budget with deposit, canWithdraw, tryWithdraw').optional(),
     classify: z.custom<NonNullable<HedgeOptions['classify']>>(isFunction, 'expected a function').optional(),
     signal: z.custom<AbortSignal>(isSignal, 'expected an AbortSignal').optional(),
-    clock: z.custom<Clock>(isClock, 'expected a clock with now, setTimer').default(() => systemClock),
   })
 })()
 
@@ -147,8 +144,8 @@ class HedgedCall<T> implements AbortWatcher {
   }
 
   #judge(error: unknown): Failure {
-    const { classify } = this.#settings
-    if (classify === undefined) return classifyFailure(error)
+    const { classify, clock } = this.#settings
+    if (classify === undefined) return classifyFailure(error, clock.wallNow())
     try {
       return classifyWith(classify, error)
     } catch (thrown) {

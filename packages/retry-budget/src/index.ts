@@ -25,5 +25,5 @@ export {
   BestEffortCompletion,
   type BestEffortOptions,
   type BestEffortResult,
-  type BestEffortSnapshot,
+  type BestEffortCompletionSnapshot,
 } from './best-effort-completion.js'

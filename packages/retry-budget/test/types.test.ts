@@ -1,10 +1,12 @@
-import { VirtualClock } from '@hs/core/testing'
+import type { RuntimeOptions } from '@hs/core'
+import { MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import {
   BestEffortCompletion,
   decideCompletion,
   hedge,
   JobRetryBudget,
   RetryPolicy,
+  type BestEffortCompletionSnapshot,
   type BestEffortResult,
   type CompletionReason,
   type RetryDecision,
@@ -23,7 +25,8 @@ describe('Types (RB-9, RB-15, RB-20..22)', () => {
     expectTypeOf(text).toEqualTypeOf<Promise<string>>()
     expectTypeOf(number).toEqualTypeOf<Promise<number>>()
     expectTypeOf(either).toEqualTypeOf<Promise<string>>()
-    const hedged = hedge(async () => ({ id: 1 }), { delayMs: 5, clock })
+    const runtime: RuntimeOptions = { clock, random: new SeededRandom(1), logger: new MemoryLogger() }
+    const hedged = hedge(async () => ({ id: 1 }), { delayMs: 5, ...runtime })
     expectTypeOf(hedged).toEqualTypeOf<Promise<{ id: number }>>()
     expect(await Promise.all([text, number, either, hedged])).toEqual(['text', 1, 'x', { id: 1 }])
   })
@@ -44,6 +47,7 @@ describe('Types (RB-9, RB-15, RB-20..22)', () => {
     expectTypeOf(decideCompletion).returns.toEqualTypeOf<Exclude<CompletionReason, 'cancelled'> | null>()
     const completion = new BestEffortCompletion({ targets: ['a'], clock })
     expectTypeOf(completion.result).toEqualTypeOf<BestEffortResult | undefined>()
+    expectTypeOf(completion.snapshot()).toEqualTypeOf<BestEffortCompletionSnapshot>()
     completion.cancel()
     expect(completion.result?.reason).toBe('cancelled')
   })
