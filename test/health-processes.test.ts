@@ -3,6 +3,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DatagramChannels, systemClock } from '@hs/core'
@@ -23,7 +24,7 @@ let script = ''
 const ends: (() => void | Promise<void>)[] = []
 
 beforeAll(async () => {
-  folder = mkdtempSync(join(root, 'test/.health-'))
+  folder = mkdtempSync(join(tmpdir(), 'hs-health-'))
   script = join(folder, 'child.mjs')
   await build({
     entryPoints: [join(root, 'test/support/health-process.ts')],
