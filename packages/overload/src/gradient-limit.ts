@@ -12,7 +12,7 @@ import type { ConcurrencyLimit } from './concurrency-limit.js'
 import { ROUNDING_MS } from './rounding.js'
 
 export interface GradientLimitOptions extends RuntimeOptions {
-  /** From `min` to `max`. @default 20 */
+  /** From `min` to `max`. @default 20, or the nearest to it that is */
   initial?: number
   /** From 1. @default 4 */
   min?: number
@@ -42,6 +42,7 @@ export interface GradientLimitSnapshot {
   readonly probing: boolean
 }
 
+const USUAL_LIMIT = 20
 /** Windows whose plain mean begins the long-term latency. */
 const WARMUP_WINDOWS = 10
 
@@ -50,7 +51,7 @@ const schema = /* @__PURE__ */ (() => {
   return z
     .strictObject({
       ...runtimeShape,
-      initial: z.number().min(1).default(20),
+      initial: z.number().min(1).optional(),
       min: z.number().min(1).default(4),
       max: z.number().min(1).default(1_000),
       smoothing: z.number().positive().max(1).default(0.2),
@@ -62,7 +63,7 @@ const schema = /* @__PURE__ */ (() => {
       probeMs: above0(60_000),
     })
     .refine(({ min, max }) => min <= max, { path: ['min'], message: 'expected at most max' })
-    .refine(({ initial, min, max }) => min > max || (initial >= min && initial <= max), {
+    .refine(({ initial, min, max }) => initial === undefined || min > max || (initial >= min && initial <= max), {
       path: ['initial'],
       message: 'expected min to max',
     })
@@ -88,7 +89,8 @@ export class GradientLimit implements ConcurrencyLimit {
   constructor(options?: GradientLimitOptions) {
     this.#settings = parseOptions(schema, options, 'GradientLimit')
     this.#clock = this.#settings.clock
-    this.#limit = this.#settings.initial
+    const { initial, min, max } = this.#settings
+    this.#limit = initial ?? Math.min(max, Math.max(min, USUAL_LIMIT))
     this.#startedAtMs = this.#clock.now()
     this.#probedAtMs = this.#startedAtMs
   }

@@ -261,9 +261,11 @@ export class PriorityExecutor {
 
   #enqueue(rank: number, work: (() => unknown) | undefined, signal: AbortSignal | undefined): Promise<unknown> {
     if (this.#queue.size >= this.#maxQueue) this.#displace(rank)
-    return new Promise((resolve, reject) =>
-      this.#queue.add(new Waiter(this.#queue, rank, work, signal, resolve, reject)),
-    )
+    return new Promise((resolve, reject) => {
+      this.#queue.add(new Waiter(this.#queue, rank, work, signal, resolve, reject))
+      // A limit may have grown by itself.
+      if (this.#learning !== undefined) this.#serve()
+    })
   }
 
   /** @throws AdmissionError `'QUEUE_FULL'` unless somebody waits who matters less. */

@@ -152,6 +152,14 @@ describe('GradientLimit (OVER-18)', () => {
     expect(limit.snapshot()).toEqual({ limit: 20, longMs: 0, probing: false })
   })
 
+  it.each([
+    [{ max: 10 }, 10],
+    [{ min: 30 }, 30],
+    [{ min: 1, max: 50, initial: 7.5 }, 7.5],
+  ])('with %j begins at %d', (options, initial) => {
+    expect(make(options).limit.limit).toBe(initial)
+  })
+
   it.each<[object, string[]]>([
     [{ min: 30, max: 10 }, ['min']],
     [{ initial: 3 }, ['initial']],

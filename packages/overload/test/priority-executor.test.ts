@@ -424,6 +424,20 @@ describe('Running (OVER-17)', () => {
     expect(fill(executor, 'critical')).toHaveLength(1)
   })
 
+  it('serves who waits when it sees that a limit has grown by itself', async () => {
+    const limit = { limit: 1, sample: () => undefined }
+    const { executor } = make({ limit, criticalReserve: 0 })
+    fill(executor, 'high')
+    const waits = [executor.acquire('high'), executor.acquire('high')]
+    limit.limit = 3
+    const last = executor.acquire('high')
+    expect(executor.snapshot()).toMatchObject({ inFlight: 3, queued: { ...none, high: 1 } })
+    const permits = await Promise.all(waits)
+    permits[0]?.success()
+    await last
+    expect(permits.map(({ priority }) => priority)).toEqual(['high', 'high'])
+  })
+
   it('takes a limit that is no number for the lowest, and reports one that throws', () => {
     const logger = new MemoryLogger()
     const limit = {
