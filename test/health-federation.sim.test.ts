@@ -30,11 +30,11 @@ describe('Federated health in simulation (HL-25..30)', { timeout: 900_000 }, () 
 
   it('evicts nobody while it is cut off from all, and heals', () => holds(cutOff, { seeds: seedsOf(60) }))
 
-  it('sees a dark region as one', () => holds(darkRegion, { seeds: seedsOf(60) }))
+  it('sees a dark region as one', () => holds(darkRegion, { seeds: seedsOf(200) }))
 
   it('suspects nobody for a day of 5 % loss and 300 ms', () => holds(lossyDay, { seeds: 1, checkDeterminism: false }))
 
-  it('follows leaders that change while probes are under way', () => holds(newLeaders, { seeds: seedsOf(60) }))
+  it('follows leaders that change while probes are under way', () => holds(newLeaders, { seeds: seedsOf(200) }))
 
   it('takes no notice of clocks that are minutes apart', () => holds(skewedClocks, { seeds: seedsOf(60) }))
 
