@@ -15,7 +15,7 @@ export interface ProgressSettings {
 }
 
 /** @param ratio units finished by units expected */
-export function rateProgress(ratio: number, { normalRatio, slowRatio }: ProgressSettings): Progress {
+function rateProgress(ratio: number, { normalRatio, slowRatio }: ProgressSettings): Progress {
   if (ratio >= normalRatio) return 'normal'
   return ratio >= slowRatio ? 'slow' : 'degraded'
 }

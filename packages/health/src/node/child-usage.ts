@@ -12,8 +12,7 @@ export interface ProcessUsage {
 /** `USER_HZ`, in which the kernel counts for programs, is 100 on every architecture that Node runs on. */
 const TICK_MS = 10
 
-/** Undefined if there is no such process, or no `/proc`. */
-export function readProcessUsage(pid: number): ProcessUsage | undefined {
+function readProcessUsage(pid: number): ProcessUsage | undefined {
   try {
     const cpuMs = parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'))
     return cpuMs === undefined
@@ -44,13 +43,19 @@ export class ChildUsage {
   #cpuMs = new Map<number, number>()
   /** What those used that are gone. */
   #goneMs = 0
+  readonly #usageOf: (pid: number) => ProcessUsage | undefined
+
+  /** @param usageOf what one process uses now; undefined if it is gone. @default as `/proc` says */
+  constructor(usageOf: (pid: number) => ProcessUsage | undefined = readProcessUsage) {
+    this.#usageOf = usageOf
+  }
 
   /** All of them together; those that cannot be read count as gone. */
   read(pids: readonly number[]): ProcessUsage {
     const seen = new Map<number, number>()
     let memoryBytes = 0
     for (const pid of new Set(pids)) {
-      const usage = Number.isInteger(pid) && pid > 0 ? readProcessUsage(pid) : undefined
+      const usage = Number.isInteger(pid) && pid > 0 ? this.#usageOf(pid) : undefined
       if (usage === undefined) continue
       seen.set(pid, usage.cpuMs)
       memoryBytes += usage.memoryBytes
