@@ -1,8 +1,6 @@
-/**
- * When to come back: a ceiling that doubles up to a limit, and jitter below it.
- * Source: M. Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015).
- */
+/** When to come back: a ceiling that doubles up to a limit, and jitter below it, as `@hs/retry-budget` has them. */
 import type { Random } from '@hs/core'
+import { backoffDelay } from '@hs/retry-budget'
 import * as z from 'zod'
 
 export interface Backoff {
@@ -12,20 +10,14 @@ export interface Backoff {
   readonly maxMs: number
 }
 
-/** `min(maxMs, baseMs * 2^doublings)`; finite for every number of doublings. */
-function backoffCeilingMs({ baseMs, maxMs }: Backoff, doublings: number): number {
-  return Math.min(maxMs, baseMs * 2 ** Math.min(doublings, 60))
-}
-
 /** Uniform in [0, ceiling): spreads most, and does the least work in all. */
 export function fullJitterMs(backoff: Backoff, doublings: number, random: Random): number {
-  return random.next() * backoffCeilingMs(backoff, doublings)
+  return backoffDelay({ ...backoff, jitter: 'full', attempt: doublings + 1 }, random.next())
 }
 
 /** Uniform in [ceiling/2, ceiling): never at once. */
 export function equalJitterMs(backoff: Backoff, doublings: number, random: Random): number {
-  const half = backoffCeilingMs(backoff, doublings) / 2
-  return half + random.next() * half
+  return backoffDelay({ ...backoff, jitter: 'equal', attempt: doublings + 1 }, random.next())
 }
 
 /** The schema of an option that is a backoff, with its defaults. */

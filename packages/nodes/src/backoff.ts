@@ -1,5 +1,6 @@
 /** Full jitter: a random wait up to a bound that doubles with each failure, so that many callers do not come at once. */
 import type { Random } from '@hs/core'
+import { backoffDelay } from '@hs/retry-budget'
 
 export interface Backoff {
   readonly baseMs: number
@@ -7,6 +8,6 @@ export interface Backoff {
 }
 
 /** @param failures so far, from 1. */
-export function fullJitterMs({ baseMs, maxMs }: Backoff, failures: number, random: Random): number {
-  return random.next() * Math.min(maxMs, baseMs * 2 ** Math.min(failures - 1, 30))
+export function fullJitterMs(backoff: Backoff, failures: number, random: Random): number {
+  return backoffDelay({ ...backoff, jitter: 'full', attempt: failures }, random.next())
 }
