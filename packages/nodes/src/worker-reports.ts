@@ -108,7 +108,7 @@ export class WorkerReports {
     this.stop()
     await this.#inFlight
     for (let round = 1; round <= FAREWELL_ROUNDS && link.leader !== null; round++) {
-      const report = this.#compose(true, true)
+      const report = this.#compose(true)
       await this.#send(report)
       const { pendingResults } = table.snapshot()
       if (pendingResults === 0 && report.results.length === 0) return
@@ -122,10 +122,7 @@ export class WorkerReports {
     if (this.#inFlight !== null || this.#stopping || link.leader === null || signal.aborted) return
     const now = clock.now()
     const heartbeat = now - this.#listedAt >= timing.heartbeatMs
-    // Read at this very moment: what was asked for earlier may be over.
-    const rarer = RARER[this.#options.asked.level()]
-    const isDataDue = rarer === 1 || now - this.#dataSentAt >= rarer * timing.reportMs
-    const report = this.#compose(heartbeat, isDataDue)
+    const report = this.#compose(heartbeat)
     const news = report.progress.length > 0 || report.stats.length > 0
     const due = heartbeat || (news && now - this.#dataSentAt >= timing.reportMs)
     if (report.results.length === 0 && !due) {
@@ -152,7 +149,7 @@ export class WorkerReports {
     this.#timer = clock.setTimer(Math.max(1, Math.min(timing.reportMs, untilHeartbeatMs)), () => this.#flush())
   }
 
-  #compose(withRunning: boolean, withData: boolean): Report {
+  #compose(withRunning: boolean): Report {
     const { table, streams, executions } = this.#options
     if (this.#outbox.length < MAX_RESULTS)
       this.#outbox.push(...table.dueResults(MAX_RESULTS - this.#outbox.length).map(asWire))
@@ -164,10 +161,22 @@ export class WorkerReports {
       results.push(result)
     }
     const progress: ProgressFrame[] = []
+    const withData = this.#takesData(results.length > 0)
     if (withData)
       for (const execution of executions.values()) if (execution.progress !== null) progress.push(execution.progress)
     const stats = withData ? streams.outgoing() : []
     return { running: withRunning ? table.running() : null, progress, results, stats }
+  }
+
+  /**
+   * Read at this very moment: what was asked for earlier may be over. A result takes along what was counted on the way
+   * to it, for it may end its job.
+   */
+  #takesData(hasResults: boolean): boolean {
+    const { asked, clock, timing } = this.#options
+    const rarer = RARER[asked.level()]
+    if (rarer === 1 || this.#stopping) return true
+    return (hasResults && rarer < Infinity) || clock.now() - this.#dataSentAt >= rarer * timing.reportMs
   }
 
   /** Never rejects: what goes wrong ends the bond with the leader. */

@@ -198,7 +198,15 @@ describe('backpressure (NODES-37, AD-37)', () => {
     const runtime = { clock, random: new SeededRandom(1), logger }
     const network = new MemoryNetwork({ clock, latencyMs: 1, logger })
     const leader = { id: 'm1@00000000001', address: 'm1:1', term: 1 }
-    const seen = { reports: 0, withData: 0, heartbeats: 0, results: 0, counted: 0, health: undefined as unknown }
+    const seen = {
+      reports: 0,
+      withData: 0,
+      heartbeats: 0,
+      results: 0,
+      counted: 0,
+      countedByResult: 0,
+      health: undefined as unknown,
+    }
     const manager = network.rpc('m1:1')
     manager.handle('worker.register', () => codec.encode({ ok: true, leader, abort: [] }))
     let seq = 0
@@ -210,6 +218,7 @@ describe('backpressure (NODES-37, AD-37)', () => {
       seen.results += report.results.length
       seen.health = report.health
       for (const { counts } of report.stats) seen.counted += counts['n'] ?? 0
+      if (report.results.length > 0) seen.countedByResult = seen.counted
       const acknowledged = report.results.map(({ key, fence }) => ({ key, fence }))
       const backpressure = { level, delayMs: 0, epoch: 1, seq: ++seq }
       return codec.encode({ ok: true, leader, acknowledged, abort: [], backpressure })
@@ -278,6 +287,7 @@ describe('backpressure (NODES-37, AD-37)', () => {
     expect(batch.during.withData).toBeGreaterThan(12)
     for (const { asked, after } of [none, throttle, batch]) {
       expect(after.counted).toBe(500)
+      expect(after.countedByResult).toBe(500) // for it may end its job
       expect(after.results).toBe(1)
       expect(asked).toBe(after === none.after ? 'none' : after === throttle.after ? 'throttle' : 'batch')
     }
