@@ -51,6 +51,8 @@ export class FederatedDatacenter {
   reachability: Reachability = 'unreachable'
   health: DatacenterHealth | 'unknown' = 'unknown'
   suspectedAtMs: number | null = null
+  /** Nobody wants to hear of it any more. */
+  isRemoved = false
   nextProbeMs = 0
   /** Of whoever owns it, aimed at whatever happens here first; `ring` is what it calls. */
   timer: Timer | null = null
@@ -143,7 +145,8 @@ export class FederatedDatacenter {
       if (probe.sentMs > this.#answeredSentMs) this.#misses++ // else one that was sent later has been answered
       this.#overdue.push(probe)
     }
-    this.#awaited.length = kept
+    // Not by the length: an array that is cut to nothing gives its memory back, and takes some anew with the next probe.
+    while (this.#awaited.length > kept) this.#awaited.pop()
     return this.#overdue.length > MAX_OVERDUE ? this.#overdue.splice(0, this.#overdue.length - MAX_OVERDUE) : none
   }
 

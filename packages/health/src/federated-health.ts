@@ -158,6 +158,7 @@ export class FederatedHealth implements AsyncDisposable {
     const record = this.#datacenters.get(datacenter)
     if (record === undefined) return false
     this.#datacenters.delete(datacenter)
+    record.isRemoved = true
     this.#end(record)
     return true
   }
@@ -237,7 +238,7 @@ export class FederatedHealth implements AsyncDisposable {
   #arm(record: FederatedDatacenter): void {
     record.timer?.cancel()
     record.timer = null
-    if (this.#state !== 'running' || !this.#isKnown(record)) return
+    if (this.#state !== 'running' || record.isRemoved) return
     const { suspectedAtMs, nextProbeMs, nextDeadlineMs } = record
     const suspicionEndsMs = suspectedAtMs === null ? Infinity : suspectedAtMs + this.#settings.suspicionMs
     const delayMs = Math.min(nextProbeMs, nextDeadlineMs, suspicionEndsMs) - this.#clock.now()
@@ -336,17 +337,13 @@ export class FederatedHealth implements AsyncDisposable {
     this.#arm(record)
   }
 
-  #isKnown(record: FederatedDatacenter): boolean {
-    return this.#datacenters.get(record.name) === record
-  }
-
   /** Not of a datacenter that a listener has just removed. */
   #tell<K extends keyof FederatedHealthEvents>(
     record: FederatedDatacenter,
     event: K,
     ...args: FederatedHealthEvents[K]
   ): void {
-    if (this.#isKnown(record)) this.events.emit(event, ...args)
+    if (!record.isRemoved) this.events.emit(event, ...args)
   }
 }
 
