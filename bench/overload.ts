@@ -2,7 +2,8 @@
  * `@hs/overload` against rate-limiter-flexible, bottleneck, limiter, p-limit, p-queue and cockatiel. Only ratios within
  * one run mean anything.
  * Flags: `--smoke` (does it run at all), `--only text` (workloads whose name contains it; `goodput`: that experiment
- * alone), `--json file`; of the experiment `--minutes n` (virtual ones, of each run) and `--html file` (its curves).
+ * alone), `--json file`; of the experiment `--minutes n` (virtual ones, of each run), `--html file` (its
+ * curves) and `--svg file` (those of three times the capacity).
  */
 import { parseArgs } from 'node:util'
 import { runBench } from './harness.js'

@@ -19,22 +19,25 @@ const looks = new Map([
   ['Admission + GradientLimit', 'ours'],
 ])
 
-const STYLE = `
+const COLOURS = `
   :root { color-scheme: light dark; --page: #fcfcfb; --ink: #1a1a19; --soft: #5f5e5a; --grid: #e4e3df; --axis: #b5b4ae;
     --ours: #1f6fd0; --unprotected: #c93a2b; --gradient: #0b8a6f; --gradient-wide: #8a55c9 }
   @media (prefers-color-scheme: dark) {
     :root { --page: #1a1a19; --ink: #f1f0ec; --soft: #b3b2ab; --grid: #33322f; --axis: #63625c;
       --ours: #5ea3f2; --unprotected: #f07a6a; --gradient: #3fc4a4; --gradient-wide: #bd93f0 } }
+  svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
+  .grid { stroke: var(--grid) } .axis { stroke: var(--axis) } .reference { stroke: var(--soft); stroke-dasharray: 2 3 }
+  .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round }
+  .ours { stroke: var(--ours); stroke-width: 2.6 } .unprotected { stroke: var(--unprotected) }
+  .gradient { stroke: var(--gradient); stroke-dasharray: 6 3 } .gradient-wide { stroke: var(--gradient-wide) }`
+
+const STYLE = `${COLOURS}
   body { font: 16px/1.5 system-ui, sans-serif; background: var(--page); color: var(--ink); max-width: 76rem; margin: 2rem auto; padding: 0 1rem }
   h1 { font-size: 1.6rem; margin-bottom: .3rem } h2 { font-size: 1.2rem; margin: 2.6rem 0 .2rem } h3 { font-size: .95rem; margin: 0 }
   p { margin: .4rem 0; max-width: 62rem } .soft, figcaption { color: var(--soft) }
   .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(21rem, 1fr)); gap: 1.4rem; margin-top: .8rem }
   figure { margin: 0 } figcaption { font-size: .85rem; line-height: 1.4; margin-top: .2rem }
-  svg { width: 100%; height: auto; display: block } svg text { font: 11px system-ui, sans-serif; fill: var(--soft) }
-  .grid { stroke: var(--grid) } .axis { stroke: var(--axis) } .reference { stroke: var(--soft); stroke-dasharray: 2 3 }
-  .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round }
-  .ours { stroke: var(--ours); stroke-width: 2.6 } .unprotected { stroke: var(--unprotected) }
-  .gradient { stroke: var(--gradient); stroke-dasharray: 6 3 } .gradient-wide { stroke: var(--gradient-wide) }
+  svg { width: 100%; height: auto; display: block }
   .legend { display: flex; flex-wrap: wrap; gap: .3rem 1.4rem; margin: .5rem 0 0; padding: 0; list-style: none; font-size: .9rem }
   .legend svg { width: 2rem; height: .8rem; display: inline-block; vertical-align: middle; margin-right: .4rem }
   table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; margin-top: .6rem }
@@ -67,38 +70,76 @@ function section({ scenario, courses }: ScenarioResult, unloadedP99Ms: number): 
 <p>${escaped(scenario.text)}</p>
 <ul class="legend">${courses.map(({ policy }) => `<li>${sample(policy)}${escaped(policy)}</li>`).join('')}</ul>
 <div class="charts">
-${figure(
-  'Goodput, % of what the server can do',
-  'Calls that were done while their caller still waited. A server that refuses nobody works as hard as the others, on calls whose callers are gone. In the first minute the limits grow from 20.',
-  lineChart({ unit: '%', max: 110, series: seriesOf(courses, ({ goodput }) => 100 * goodput) }),
-)}
-${figure(
-  'p99 of admitted calls (logarithmic)',
-  'Each minute’s 99th percentile, from arrival to answer. The dotted line is where nothing waits. A limit that drifts lets a queue grow in front of the cores.',
-  lineChart({
-    unit: 'ms',
-    isLogarithmic: true,
-    reference: unloadedP99Ms,
-    series: seriesOf(courses, ({ p99Ms }) => p99Ms),
-  }),
-)}
-${figure(
-  'Limit of calls inside (logarithmic)',
-  'The dotted line is the number of cores. Gradient2 learns what is normal from its own queue, so its limit rises without end; the mended limit looks at the bare latency every minute. A server that refuses nobody has no limit.',
-  lineChart({
-    unit: '',
-    isLogarithmic: true,
-    reference: scenario.load.cores,
-    series: seriesOf(courses, ({ limit }) => limit),
-  }),
-)}
+${chartsOf(scenario, courses, unloadedP99Ms).map(figure).join('\n')}
 </div>
 ${criticalTable(courses)}
 </section>`
 }
 
-function figure(title: string, text: string, chart: string): string {
-  return `<figure><h3>${escaped(title)}</h3>${chart}<figcaption>${escaped(text)}</figcaption></figure>`
+interface Chart {
+  readonly title: string
+  readonly text: string
+  readonly svg: string
+}
+
+function chartsOf(scenario: Scenario, courses: readonly Course[], unloadedP99Ms: number): Chart[] {
+  return [
+    {
+      title: 'Goodput, % of what the server can do',
+      text: 'Calls that were done while their caller still waited. A server that refuses nobody works as hard as the others, on calls whose callers are gone. In the first minute the limits grow from 20.',
+      svg: lineChart({ unit: '%', max: 110, series: seriesOf(courses, ({ goodput }) => 100 * goodput) }),
+    },
+    {
+      title: 'p99 of admitted calls (logarithmic)',
+      text: 'Each minute’s 99th percentile, from arrival to answer. The dotted line is where nothing waits. A limit that drifts lets a queue grow in front of the cores.',
+      svg: lineChart({
+        unit: 'ms',
+        isLogarithmic: true,
+        reference: unloadedP99Ms,
+        series: seriesOf(courses, ({ p99Ms }) => p99Ms),
+      }),
+    },
+    {
+      title: 'Limit of calls inside (logarithmic)',
+      text: 'The dotted line is the number of cores. Gradient2 learns what is normal from its own queue, so its limit rises without end; the mended limit looks at the bare latency every minute. A server that refuses nobody has no limit.',
+      svg: lineChart({
+        unit: '',
+        isLogarithmic: true,
+        reference: scenario.load.cores,
+        series: seriesOf(courses, ({ limit }) => limit),
+      }),
+    },
+  ]
+}
+
+function figure({ title, text, svg }: Chart): string {
+  return `<figure><h3>${escaped(title)}</h3>${svg}<figcaption>${escaped(text)}</figcaption></figure>`
+}
+
+const [CHART_WIDTH, CHART_HEIGHT] = [420, 240]
+
+/** The curves of one scenario as a picture of its own, side by side under their titles. */
+export function goodputPicture({ scenario, courses }: ScenarioResult, unloadedP99Ms: number): string {
+  const charts = chartsOf(scenario, courses, unloadedP99Ms)
+  const parts = charts.map(({ title, svg }, i) => {
+    const size = `x="${i * CHART_WIDTH}" y="54" width="${CHART_WIDTH}" height="${CHART_HEIGHT}"`
+    const head = `<text class="head" x="${i * CHART_WIDTH + 12}" y="48">${escaped(title)}</text>`
+    return head + svg.replace('<svg ', `<svg ${size} `)
+  })
+  const legend = courses.map(({ policy }, i) => {
+    const x = 12 + i * 250
+    const line = `<path class="line ${looks.get(policy) ?? ''}" d="M${x} 16H${x + 32}"/>`
+    return `${line}<text class="head" x="${x + 40}" y="20">${escaped(policy)}</text>`
+  })
+  const [width, height] = [charts.length * CHART_WIDTH, CHART_HEIGHT + 60]
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">
+<title>${escaped(scenario.title)}</title>
+<style>${COLOURS}
+  .head { font-size: 14px; fill: var(--ink) }</style>
+<rect width="${width}" height="${height}" fill="var(--page)"/>
+${[...legend, ...parts].join('\n')}
+</svg>
+`
 }
 
 function seriesOf(courses: readonly Course[], figure: (minute: Minute) => number): Series[] {

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { printTable, type Report } from '../swim/report.js'
 import { measureGoodput, type Minute } from './goodput.js'
-import { goodputPage } from './goodput-page.js'
+import { goodputPage, goodputPicture } from './goodput-page.js'
 import { admission } from './goodput-policies.js'
 import { scenariosFor, unloadedP99Ms, type Course, type Scenario } from './goodput-scenarios.js'
 
 /** For `parseArgs`. */
-export const goodputFlags = { minutes: { type: 'string' }, html: { type: 'string' } } as const
+export const goodputFlags = { minutes: { type: 'string' }, html: { type: 'string' }, svg: { type: 'string' } } as const
 
 export interface GoodputFlags {
   /** Does it run at all: two minutes of one load, and no page. */
@@ -18,6 +18,8 @@ export interface GoodputFlags {
   readonly minutes?: string | undefined
   /** Where the page goes. @default `overload-goodput.html` in the folder for temporary files */
   readonly html?: string | undefined
+  /** Where the curves of three times the capacity go, as a picture. @default nowhere */
+  readonly svg?: string | undefined
 }
 
 export function runGoodput(flags: GoodputFlags, report: Report): void {
@@ -39,6 +41,8 @@ export function runGoodput(flags: GoodputFlags, report: Report): void {
   const file = resolve(flags.html ?? join(tmpdir(), 'overload-goodput.html'))
   writeFileSync(file, goodputPage(results, baseP99Ms))
   console.log(`curves: ${file}`)
+  const inReadme = results.find(({ scenario }) => scenario.load.offered === 3)
+  if (flags.svg !== undefined && inReadme !== undefined) writeFileSync(flags.svg, goodputPicture(inReadme, baseP99Ms))
 }
 
 function minutesOf(text: string): number {
