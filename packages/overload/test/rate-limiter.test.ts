@@ -340,7 +340,8 @@ describe('The bound on clients (OVER-12)', () => {
         const alone = Array.from({ length: 10 }, () => new RateLimiter({ clock, ...options }))
         for (const [waitMs, client, operation, forget] of steps) {
           clock.advance(waitMs)
-          if (forget === 9) expect(limiter.forget(`${client}`)).toBe(alone[client]?.forget('it') || !limiter.size)
+          // Whether there was an account says nothing: one without debts may be gone already.
+          if (forget === 9) for (const it of [limiter, alone[client]]) it?.forget(it === limiter ? `${client}` : 'it')
           expect(limiter.tryTake(`${client}`, operation)).toEqual(alone[client]?.tryTake('it', operation))
         }
       }),
