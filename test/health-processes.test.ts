@@ -233,7 +233,7 @@ describe('ProbeChannel on real sockets (HL-15, HL-16)', () => {
       })
     }
     const socket = await open()
-    const prober = new ProbeChannel({ transport: socket, timeoutMs: 5_000 })
+    const prober = new ProbeChannel({ transport: socket, timeoutMs: 5_000, targetCooldownMs: 0 })
     const results = await Promise.all(nodes.map(({ address }) => prober.probe(address)))
     expect(results.map(({ status }) => status)).toEqual(nodes.map((_, i) => (i % 2 === 1 ? 'busy' : 'alive')))
     for (const result of results) if ('rttMs' in result) expect(result.rttMs).toBeGreaterThan(0)
