@@ -6,10 +6,11 @@
  * Source: R. E. Kalman (1960); R. K. Mehra (1972) for adaptation by innovations, Y. Bar-Shalom for their normalised
  * square, which has a mean of 1 where sigma is honest.
  */
-import { parseOptions } from '@hs/core'
+import { parseOptions, runtimeShape, type RuntimeOptions } from '@hs/core'
 import * as z from 'zod'
 
-export interface KalmanFilterOptions {
+/** Clock, dice and log are taken as everywhere, though the filter needs none of them. */
+export interface KalmanFilterOptions extends RuntimeOptions {
   /** Variance of the quantity's own steps, above 0. @default 10 */
   processNoise?: number
   /** Variance of a measurement, above 0. @default 25 */
@@ -38,6 +39,7 @@ const MAX_MEASUREMENT = 1e150
 
 const schema = /* @__PURE__ */ (() =>
   z.strictObject({
+    ...runtimeShape,
     processNoise: z.number().positive().default(10),
     measurementNoise: z.number().positive().default(25),
     adapt: z.number().min(0).max(1).default(0),

@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir, totalmem } from 'node:os'
 import { dirname, join } from 'node:path'
+import { MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import { nodeResourceSource, parseCpuMax, readCgroupLimits } from '@hs/health/node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { misconfigured } from './support/matchers.js'
@@ -113,6 +114,17 @@ describe('nodeResourceSource, limits (HL-20)', () => {
     expect(cpuLimit).toBeLessThanOrEqual(availableParallelism())
     expect(memoryLimitBytes).toBeGreaterThan(process.memoryUsage.rss())
     expect(memoryLimitBytes).toBeLessThanOrEqual(totalmem())
+  })
+
+  it('takes clock, random and logger like everything else here', () => {
+    const source = nodeResourceSource({
+      cgroupRoot: root({ 'cpu.max': '50000 100000' }),
+      clock: new VirtualClock(),
+      random: new SeededRandom(1),
+      logger: new MemoryLogger(),
+    })
+    expect(source.sample().cpuLimit).toBe(0.5)
+    source.close()
   })
 
   it('refuses options that are none, and samples no more once closed', () => {

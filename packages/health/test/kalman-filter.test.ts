@@ -1,4 +1,4 @@
-import { SeededRandom } from '@hs/core/testing'
+import { MemoryLogger, SeededRandom, VirtualClock } from '@hs/core/testing'
 import { KalmanFilter } from '@hs/health'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -64,6 +64,16 @@ describe('KalmanFilter (HL-17)', () => {
     filter.reset()
     expect(filter.snapshot()).toEqual(fresh.snapshot())
     for (const z of [5, 6, 900, 901]) expect(filter.update(z)).toBe(fresh.update(z))
+  })
+
+  it('takes clock, random and logger like everything else here', () => {
+    const filter = new KalmanFilter({
+      clock: new VirtualClock(),
+      random: new SeededRandom(1),
+      logger: new MemoryLogger(),
+    })
+    expect(filter.update(5)).toBe(5)
+    expect(() => new KalmanFilter({ clock: 7 as never })).toThrow(misconfigured('clock'))
   })
 
   it('refuses options out of range', () => {

@@ -4,14 +4,15 @@
  */
 import { availableParallelism, totalmem } from 'node:os'
 import process from 'node:process'
-import { ClosedError, parseOptions } from '@hs/core'
+import { ClosedError, parseOptions, runtimeShape, type RuntimeOptions } from '@hs/core'
 import * as z from 'zod'
 import type { ResourceSample, ResourceSource } from '../resource-monitor.js'
 import { readCgroupLimits } from './cgroup-limits.js'
 import { ChildUsage } from './child-usage.js'
 import { EventLoopDelay } from './event-loop-delay.js'
 
-export interface NodeResourceSourceOptions {
+/** Clock, dice and log are taken as everywhere, though the source needs none of them. */
+export interface NodeResourceSourceOptions extends RuntimeOptions {
   /** Where the control groups are mounted. @default '/sys/fs/cgroup' */
   cgroupRoot?: string
   /** Asked with each sample for the processes that count as well; on Linux only. @default none */
@@ -27,6 +28,7 @@ export interface NodeResourceSource extends ResourceSource {
 
 const schema = /* @__PURE__ */ (() =>
   z.strictObject({
+    ...runtimeShape,
     cgroupRoot: z.string().min(1).optional(),
     childPids: z.custom<() => readonly number[]>((x) => typeof x === 'function', 'expected a function').optional(),
   }))()
